@@ -1,0 +1,33 @@
+"""The command `voicemon`: one module per command; commands parse, call one function and print."""
+
+import sys
+
+import typer
+from pydantic import ValidationError
+
+from app.runtime.errors import VoicemonError
+
+app = typer.Typer(
+    name="voicemon",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Monitor of a voice-note pipeline.",
+)
+
+
+def main() -> None:
+    """Run the command line; exit codes: 0 done, 1 failed, 2 wrong use."""
+    from app.cli import commands  # noqa: PLC0415  (registers the commands; a module-level import would be circular)
+
+    commands.register(app)
+    try:
+        app()
+    except ValidationError as error:
+        for problem in error.errors():
+            name = "VOICEMON_" + "_".join(str(part) for part in problem["loc"]).upper()
+            typer.echo(f"voicemon: {name}: {problem['msg']}", err=True)
+        sys.exit(2)
+    except VoicemonError as error:
+        typer.echo(f"voicemon: {error}", err=True)
+        sys.exit(1)

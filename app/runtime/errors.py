@@ -1,0 +1,20 @@
+"""Failures of the process around the domain; a rejected event is `app.domain.rejects.RejectedEvent`."""
+
+
+class VoicemonError(Exception):
+    """A failure with one sentence that tells the user what to do; the CLI prints it and exits 1."""
+
+
+class SinkUnavailable(VoicemonError):
+    """The store cannot take rows now: back off and retry, acknowledge nothing."""
+
+
+class RowRefused(VoicemonError):
+    """The store blames one row of a batch.
+
+    `index` is the row's position in the batch from 0, or None where the store does not say which.
+    """
+
+    def __init__(self, message: str, index: int | None = None) -> None:
+        super().__init__(message)
+        self.index = index

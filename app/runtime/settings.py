@@ -1,0 +1,151 @@
+"""All settings, from environment variables with the prefix `VOICEMON_`; no other module reads the environment.
+
+A setting `kafka.bootstrap` is `VOICEMON_KAFKA_BOOTSTRAP`. Names that end in `_ms`, `_seconds`, `_hours`, `_days`
+and `_bytes` carry that unit.
+"""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+MIB = 1024 * 1024
+
+
+class _Group(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class KafkaSettings(_Group):
+    """The broker, the topics and the consumer group."""
+
+    bootstrap: str = Field("127.0.0.1:9092", description="Kafka brokers, host:port, comma-separated")
+    topic_prefix: str = Field(
+        "", description="put before every topic and the group, so that two deployments share a cluster"
+    )
+    group: str = Field("voice-pipeline-monitor", description="consumer group of the workers")
+    partitions: int = Field(4, ge=1, description="partitions of topics that the monitor creates")
+    replication_factor: int = Field(1, ge=1, description="replicas of topics that the monitor creates")
+    timestamp_type: Literal["LogAppendTime", "CreateTime"] = Field(
+        "LogAppendTime", description="timestamp type of voice-events; CreateTime is for tests with recorded timestamps"
+    )
+    max_message_bytes: int = Field(16 * MIB, ge=1024, description="largest record of voice-events")
+    session_timeout_seconds: float = Field(10.0, gt=0, description="a dead worker's partitions move after this time")
+    heartbeat_seconds: float = Field(3.0, gt=0, description="heartbeat of the group membership")
+
+
+class ClickHouseSettings(_Group):
+    """The store."""
+
+    url: str = Field("http://127.0.0.1:8123", description="ClickHouse over HTTP")
+    user: str = Field("voicemon", description="user that may create tables and insert")
+    password: SecretStr = Field(SecretStr("voicemon"), description="password of that user")
+    readonly_user: str = Field("grafana", description="read-only user of the embedded endpoint")
+    readonly_password: SecretStr = Field(SecretStr("grafana"), description="password of the read-only user")
+    database: str = Field("voicemon", pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", description="database that holds all tables")
+    request_timeout_seconds: float = Field(30.0, gt=0, description="deadline of one request")
+    batch_rows: int = Field(50_000, ge=1, description="most rows in one insert")
+    batch_bytes: int = Field(16_000_000, ge=1024, description="most bytes in one insert")
+    batch_seconds: float = Field(1.0, gt=0, description="longest wait before an insert")
+    backlog_bytes: int = Field(
+        512 * MIB, ge=MIB, description="unstored rows kept while ClickHouse is away; then partitions pause"
+    )
+    retry_max_seconds: float = Field(30.0, gt=0, description="longest pause between retries in an outage")
+
+
+class RetentionSettings(_Group):
+    """How long things are kept."""
+
+    events_hours: int = Field(48, ge=1, description="events stay visible after their timestamp")
+    max_outage_hours: int = Field(
+        120, ge=0, description="extra time of events on disk, so that a long catch-up finds whole days"
+    )
+    hourly_days: int = Field(7, ge=1, description="hourly snapshots")
+    daily_days: int = Field(90, ge=1, description="daily snapshots")
+    artifacts_days: int = Field(90, ge=1, description="state of finished artifacts")
+    hour_activity_days: int = Field(14, ge=1, description="when an hour last got rows")
+
+
+class IngestSettings(_Group):
+    """Reading the log, counting, remembering ids."""
+
+    max_age_hours: int = Field(48, ge=1, description="events older than this at their append time are refused")
+    max_ahead_seconds: int = Field(300, ge=0, description="events further ahead of their append time are refused")
+    range_records: int = Field(10_000, ge=1, description="most records handled in one step")
+    inflight_ranges: int = Field(8, ge=1, description="ranges fetched but not yet counted")
+    commit_seconds: float = Field(1.0, gt=0, description="offsets are committed this often")
+    flush_seconds: float = Field(0.25, gt=0, description="changed counters go to their changelog this often")
+    window_retention_hours: int = Field(
+        3, ge=1, description="a counter window is kept this long after its end, by event time"
+    )
+    duplicates_hours: int = Field(48, ge=1, description="event ids are remembered this long")
+    duplicates_max: int = Field(20_000_000, ge=1000, description="most event ids remembered over all partitions")
+    stale_seconds: float = Field(10.0, gt=0, description="live figures older than this say stale: true")
+
+
+class WebSettings(_Group):
+    """The worker's web views."""
+
+    host: str = Field("127.0.0.1", description="address to listen on")
+    port: int = Field(6066, ge=0, le=65535, description="port to listen on")
+
+
+class RollupSettings(_Group):
+    """Snapshots."""
+
+    interval_seconds: float = Field(60.0, gt=0, description="dirty hours are recomputed this often")
+    settle_seconds: float = Field(
+        60.0, ge=0, description="an hour stays dirty until computed this long after its last row"
+    )
+
+
+class LocalSettings(_Group):
+    """The local stack."""
+
+    data_dir: Path = Field(Path(".voicemon"), description="folder of the local stack")
+    kafka_port: int = Field(9092, ge=0, le=65535, description="port of the local Kafka")
+    clickhouse_port: int = Field(8123, ge=0, le=65535, description="port of the embedded ClickHouse")
+    kafka_heap: str = Field("512m", pattern=r"^\d+[mg]$", description="heap of the local Kafka")
+
+
+class TestSettings(_Group):
+    """Which services the integration tests use."""
+
+    __test__ = False
+    kafka: str = Field("", description="bootstrap of a running Kafka for the tests")
+    clickhouse: str = Field("", description="URL of a running ClickHouse for the tests, with user and password in it")
+    kafka_image: str = Field("apache/kafka:4.0.0", description="image that testcontainers starts")
+    clickhouse_image: str = Field("clickhouse/clickhouse-server:latest", description="image that testcontainers starts")
+    use_docker: Literal["auto", "never"] = Field("auto", description="never: do not look for a Docker engine")
+
+
+class LogSettings(_Group):
+    """Log lines."""
+
+    level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="least severe line written")
+
+
+class Settings(BaseSettings):
+    """The whole tree; frozen, checked at start, unknown `VOICEMON_` names are refused by `config check`."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="VOICEMON_", env_nested_delimiter="_", env_nested_max_split=1, frozen=True, extra="forbid"
+    )
+    kafka: KafkaSettings = KafkaSettings()  # type: ignore[call-arg]
+    clickhouse: ClickHouseSettings = ClickHouseSettings()  # type: ignore[call-arg]
+    retention: RetentionSettings = RetentionSettings()  # type: ignore[call-arg]
+    ingest: IngestSettings = IngestSettings()  # type: ignore[call-arg]
+    web: WebSettings = WebSettings()  # type: ignore[call-arg]
+    rollup: RollupSettings = RollupSettings()  # type: ignore[call-arg]
+    local: LocalSettings = LocalSettings()  # type: ignore[call-arg]
+    test: TestSettings = TestSettings()  # type: ignore[call-arg]
+    log: LogSettings = LogSettings()  # type: ignore[call-arg]
+
+    @classmethod
+    def from_environment(cls) -> "Settings":
+        """Settings with the environment applied.
+
+        Raises pydantic.ValidationError if a value does not fit.
+        """
+        return cls()
