@@ -1,0 +1,102 @@
+"""Connections to ClickHouse over HTTP, and its errors as sentences."""
+
+import ipaddress
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from urllib.parse import SplitResult, urlsplit
+
+import clickhouse_connect
+from clickhouse_connect.driver.client import Client
+from clickhouse_connect.driver.exceptions import ClickHouseError, DatabaseError
+from clickhouse_connect.driver.httputil import get_pool_manager
+from urllib3.exceptions import HTTPError
+
+from app.runtime.errors import SinkUnavailable, VoicemonError
+from app.runtime.settings import ClickHouseSettings
+
+CONNECT_TIMEOUT_SECONDS = 5
+AUTHENTICATION_FAILED = {192, 193, 194, 497, 516}
+NOT_MIGRATED = {60, 81}
+LONGEST_REASON = 300
+
+
+class StoreError(VoicemonError):
+    """ClickHouse answered, but refused the statement; `code` is its error number, or None."""
+
+    def __init__(self, message: str, code: int | None = None) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+def connect(settings: ClickHouseSettings) -> Client:
+    """A client whose statements run in the configured database; use each client in one thread only.
+
+    The database need not exist yet. Statements carry no session, so that no two wait for each other.
+    Raises SinkUnavailable if ClickHouse does not answer or refuses the user.
+    """
+    url = urlsplit(settings.url)
+    with clear_errors(settings):
+        client = clickhouse_connect.get_client(
+            host=url.hostname or "127.0.0.1",
+            port=_port(url),
+            interface=url.scheme,
+            username=settings.user,
+            password=settings.password.get_secret_value(),
+            connect_timeout=CONNECT_TIMEOUT_SECONDS,
+            send_receive_timeout=max(1, round(settings.request_timeout_seconds)),
+            autogenerate_session_id=False,
+            client_name="voicemon",
+            # The library would take a proxy from the environment, which cannot reach our loopback.
+            **({"pool_mgr": get_pool_manager()} if _is_loopback(url) else {"dedicated_pool": True}),
+        )
+    client.database = settings.database
+    return client
+
+
+@contextmanager
+def clear_errors(settings: ClickHouseSettings) -> Iterator[None]:
+    """Turn what the library raises into SinkUnavailable (no answer, user refused) or StoreError, one sentence each."""
+    try:
+        yield
+    except (ClickHouseError, HTTPError, OSError) as error:
+        raise explain(error, settings) from error
+
+
+def explain(error: Exception, settings: ClickHouseSettings) -> VoicemonError:
+    """The error as one sentence that says what to do."""
+    code = getattr(error, "code", None)
+    if code in AUTHENTICATION_FAILED:
+        return SinkUnavailable(
+            f"ClickHouse at {settings.url} refuses user {settings.user!r}: "
+            "set VOICEMON_CLICKHOUSE_USER and VOICEMON_CLICKHOUSE_PASSWORD"
+        )
+    if not isinstance(error, DatabaseError) or code is None:
+        return SinkUnavailable(
+            f"ClickHouse at {settings.url} does not answer ({_first_line(error)}): "
+            "start it with 'voicemon stack up' or set VOICEMON_CLICKHOUSE_URL"
+        )
+    if code in NOT_MIGRATED:
+        return StoreError(
+            f"ClickHouse has no complete schema in database {settings.database!r}: run 'voicemon migrate'", code
+        )
+    return StoreError(f"ClickHouse refused a statement: {_first_line(error)}", code)
+
+
+def _port(url: SplitResult) -> int:
+    return url.port or (8443 if url.scheme == "https" else 8123)
+
+
+def _is_loopback(url: SplitResult) -> bool:
+    host = url.hostname or "127.0.0.1"
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _first_line(error: Exception) -> str:
+    text = re.sub(r"\s+", " ", str(error)).strip() or type(error).__name__
+    return text if len(text) <= LONGEST_REASON else text[:LONGEST_REASON] + "…"

@@ -1,0 +1,98 @@
+"""The DDL files, filled in with the database's name and the retention settings."""
+
+import hashlib
+import re
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+
+from jinja2 import Environment, StrictUndefined
+
+from app.runtime.settings import RetentionSettings
+
+HOURS_PER_DAY = 24
+# A row is on disk for longer than any roll-up may read it, also if the clocks of worker and server differ a little.
+MARGIN_HOURS = 1
+# Some 50 years: a date beyond 2106 would wrap, and ClickHouse would delete the rows at once.
+LONGEST_HOURS = 438_000
+_FILE_NAME = re.compile(r"(\d{4})_(\w+)\.sql")
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """One DDL file: its number, its name and its text before anything is filled in."""
+
+    number: int
+    name: str
+    text: str
+
+    @property
+    def checksum(self) -> str:
+        """SHA-256 of the text, whatever the settings are."""
+        return checksum_of(self.text)
+
+    def statements(self, database: str, retention: RetentionSettings) -> list[str]:
+        """The statements in order, ready to run."""
+        template = _environment().from_string(self.text)
+        rendered = template.render(
+            database=database, ttl_hours=ttl_hours(retention), visible_hours=visible_hours(retention)
+        )
+        without_comments = re.sub(r"^\s*--.*\n", "", rendered, flags=re.MULTILINE)
+        return [statement.strip() for statement in re.split(r";\s*(?:\n|$)", without_comments) if statement.strip()]
+
+
+def checksum_of(text: str) -> str:
+    """SHA-256 of a text in hexadecimal digits."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def migrations() -> list[Template]:
+    """All migrations, oldest first."""
+    return _load(files(__package__) / "migrations")
+
+
+def views() -> list[Template]:
+    """The reading views in the order in which they build on each other."""
+    return _load(files(__package__) / "views")
+
+
+def ttl_hours(retention: RetentionSettings) -> dict[str, int]:
+    """Hours that each table keeps a row after the later of the end of its UTC day and the time it was written.
+
+    `hour_activity` counts from the hour itself. Snapshots outlive the events, because a day is recomputed from its
+    hours for as long as one of them may change.
+    """
+    events = retention.events_hours + retention.max_outage_hours + MARGIN_HOURS
+    hours = {
+        "events": events,
+        "hour_activity": max(retention.hour_activity_days * HOURS_PER_DAY, events + HOURS_PER_DAY),
+        "snapshots_hourly": max(retention.hourly_days * HOURS_PER_DAY, events) + HOURS_PER_DAY,
+        "snapshots_daily": max(retention.daily_days * HOURS_PER_DAY, events) + HOURS_PER_DAY,
+    }
+    return {table: min(value, LONGEST_HOURS) for table, value in hours.items()}
+
+
+def visible_hours(retention: RetentionSettings) -> dict[str, int]:
+    """Hours that readers look back: on the time of events, on the start of periods."""
+    hours = {
+        "events": retention.events_hours,
+        "snapshots_hourly": retention.hourly_days * HOURS_PER_DAY,
+        "snapshots_daily": retention.daily_days * HOURS_PER_DAY,
+    }
+    return {name: min(value, LONGEST_HOURS) for name, value in hours.items()}
+
+
+def _load(folder: Traversable) -> list[Template]:
+    found = []
+    for file in folder.iterdir():
+        match = _FILE_NAME.fullmatch(file.name)
+        if match:
+            found.append(Template(int(match[1]), match[2], file.read_text(encoding="utf-8")))
+    return sorted(found, key=lambda template: template.number)
+
+
+@cache
+def _environment() -> Environment:
+    # No HTML is made here, and the names that are filled in are checked by the settings.
+    return Environment(undefined=StrictUndefined, keep_trailing_newline=True, autoescape=False)  # noqa: S701
