@@ -6,7 +6,20 @@ class VoicemonError(Exception):
 
 
 class SinkUnavailable(VoicemonError):
-    """The store cannot take rows now: back off and retry, acknowledge nothing."""
+    """The store cannot take rows now: back off and retry, acknowledge nothing.
+
+    `code` is the store's own number of the error, or a short word such as `timeout` where it gave none;
+    `needs_operator` says that waiting alone will not help.
+    """
+
+    def __init__(self, message: str, *, code: str = "", needs_operator: bool = False) -> None:
+        super().__init__(message)
+        self.code = code
+        self.needs_operator = needs_operator
+
+
+class DeadLetterUndelivered(VoicemonError):
+    """A dead letter did not reach its topic: nothing may be acknowledged beyond its record."""
 
 
 class RowRefused(VoicemonError):

@@ -1,0 +1,194 @@
+"""Writes batches of events into ClickHouse's table `events` over HTTP."""
+
+import asyncio
+import hashlib
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import groupby
+from operator import itemgetter
+from urllib.parse import urlsplit
+
+import zstandard
+from clickhouse_connect.driver.client import Client
+from clickhouse_connect.driver.exceptions import Error
+
+from app.runtime.errors import RowRefused, SinkUnavailable
+from app.runtime.settings import ClickHouseSettings
+from sinks.base import Batch, RefusedRow, Row, WriteResult
+from sinks.clickhouse.errors import TooManyPartitions, classify
+from sinks.clickhouse.rows import event_time_ms
+
+Rows = Sequence[Row]
+Connect = Callable[[ClickHouseSettings], Client]
+
+HOUR_MS = 3_600_000
+THREADS = 4
+LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+REFUSALS_IN_A_ROW = 100
+"""So many refusals with nothing stored between them mean a wrong schema, not wrong rows."""
+PROBES = 16
+"""Refusals within one write before such a suspicion ends it: enough to find good rows behind bad ones."""
+
+INSERT_SETTINGS = {
+    # Otherwise a key in another case fills a column too.
+    "input_format_column_name_matching_mode": "match_case",
+    # A key that the table lacks means an old schema: refuse it rather than drop its value silently.
+    "input_format_skip_unknown_fields": "0",
+    # The default of ClickHouse 26 gathers small inserts of many clients; ours are large already.
+    "async_insert": "0",
+}
+
+
+@dataclass(slots=True)
+class _Outcome:
+    stored: int = 0
+    refusals: int = 0
+    refused: list[RefusedRow] = field(default_factory=list)
+
+    def result(self) -> WriteResult:
+        return WriteResult(self.stored, sorted(self.refused, key=lambda row: row.offset))
+
+
+class ClickHouseSink:
+    """Stores rows at least once; what repeats is collapsed.
+
+    A retry of the same rows carries the same deduplication token and changes nothing; rows that come again in
+    another batch are collapsed by the table's engine. `run_id` makes the tokens of a replay its own: a token that
+    ClickHouse still remembers would silently drop rows that have been deleted since.
+    """
+
+    def __init__(self, settings: ClickHouseSettings, connect: Connect, *, run_id: str = "") -> None:
+        self._settings = settings
+        self._connect = connect
+        self._run_id = run_id
+        self._table = f"{settings.database}.events"
+        self._is_remote = urlsplit(settings.url).hostname not in LOOPBACK
+        self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="clickhouse-sink")
+        self._local = threading.local()
+        self._clients: list[Client] = []
+        self._refusals_in_a_row = 0
+
+    async def write(self, batch: Batch) -> WriteResult:
+        """Every row durable in ClickHouse, or refused with ClickHouse's words.
+
+        Raises SinkUnavailable on every error that does not blame a row, and when refusals follow each other without
+        a stored row between them.
+        """
+        outcome = _Outcome()
+        parts: list[Rows] = [batch.rows] if batch.rows else []
+        while parts:
+            part = parts.pop()
+            try:
+                await self._in_thread(partial(self._insert, batch, part))
+            except RowRefused as refusal:
+                parts.extend(self._isolate(part, refusal, outcome))
+                self._stop_at_a_wrong_schema(outcome, is_last=not parts)
+            except TooManyPartitions as error:
+                parts.extend(_by_hour(part, error))
+            else:
+                outcome.stored += len(part)
+                self._refusals_in_a_row = 0
+        return outcome.result()
+
+    async def check(self) -> None:
+        """Nothing, if ClickHouse answers a question about the table; raises SinkUnavailable otherwise."""
+        await self._in_thread(self._ask)
+
+    async def close(self) -> None:
+        """All connections closed; an insert in flight may still be stored."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        for client in self._clients:
+            client.close()
+
+    def _isolate(self, part: Rows, refusal: RowRefused, outcome: _Outcome) -> list[Rows]:
+        """The pieces of a refused part to try next, last one first; a single row is refused for good."""
+        self._refusals_in_a_row += 1
+        outcome.refusals += 1
+        if len(part) == 1:
+            outcome.refused.append(RefusedRow(part[0].offset, part[0].line, str(refusal)))
+            return []
+        return _pieces(part, refusal.index)
+
+    def _stop_at_a_wrong_schema(self, outcome: _Outcome, *, is_last: bool) -> None:
+        is_suspicious = outcome.stored == 0 and self._refusals_in_a_row > REFUSALS_IN_A_ROW
+        if is_suspicious and (is_last or outcome.refusals >= PROBES):
+            raise SinkUnavailable(
+                f"ClickHouse refused more than {REFUSALS_IN_A_ROW} inserts in a row because of their rows, so its "
+                "tables do not fit this version: run `voicemon migrate`, and read the reasons in the dead letters",
+                code="refusals",
+                needs_operator=True,
+            )
+
+    async def _in_thread(self, work: Callable[[], None]) -> None:
+        """`work` done in a thread that has a client of its own.
+
+        The client's timeout is for each read, this deadline for the whole request. A thread that misses it ends
+        with its read timeout; should its rows be stored after all, the retry carries the same token.
+        """
+        deadline = self._settings.request_timeout_seconds
+        try:
+            await asyncio.wait_for(asyncio.get_running_loop().run_in_executor(self._pool, work), deadline)
+        except TimeoutError:
+            raise SinkUnavailable(f"ClickHouse did not answer within {deadline:g} s", code="timeout") from None
+        except Error as error:
+            raise classify(error) from error
+        except OSError as error:
+            raise SinkUnavailable(f"ClickHouse cannot be reached: {error}", code="network") from error
+
+    def _insert(self, batch: Batch, part: Rows) -> None:
+        body = b"\n".join(map(itemgetter(1), part))
+        token = self._token(batch, part, body)
+        self._client().raw_insert(
+            self._table,
+            insert_block=zstandard.compress(body, 1) if self._is_remote else body,
+            compression="zstd" if self._is_remote else None,
+            settings=INSERT_SETTINGS | {"insert_deduplication_token": token},
+            fmt="JSONEachRow",
+        )
+
+    def _token(self, batch: Batch, part: Rows, body: bytes) -> str:
+        """Names these rows and no others: offsets alone recur when a topic is created anew."""
+        digest = hashlib.blake2b(body, digest_size=16).hexdigest()
+        token = f"{batch.topic}-{batch.partition}-{part[0].offset}-{part[-1].offset}-{digest}"
+        return f"{self._run_id}-{token}" if self._run_id else token
+
+    def _ask(self) -> None:
+        self._client().raw_query(f"SELECT 1 FROM {self._table} LIMIT 0")  # noqa: S608 - the setting allows names only
+
+    def _client(self) -> Client:
+        client: Client | None = getattr(self._local, "client", None)
+        if client is None:
+            client = self._local.client = self._connect(self._settings)
+            self._clients.append(client)
+        return client
+
+
+def _pieces(part: Rows, index: int | None) -> list[Rows]:
+    """`part` in smaller pieces, to be taken from the end of the list.
+
+    The blamed row comes last, so that rows behind it are stored first and show that the schema fits. `index` is
+    only a hint: a wrong one costs requests, never a good row, because a row is refused only when it is sent alone.
+    """
+    if index is None or not 0 <= index < len(part):
+        middle = len(part) // 2
+        return [part[middle:], part[:middle]]
+    return [piece for piece in (part[index : index + 1], part[index + 1 :], part[:index]) if piece]
+
+
+def _by_hour(part: Rows, error: TooManyPartitions) -> list[Rows]:
+    """`part` in one piece for each UTC hour of the events' time; raises SinkUnavailable if that is one hour."""
+
+    def hour(row: Row) -> int:
+        return event_time_ms(row.line) // HOUR_MS
+
+    pieces: list[Rows] = [list(rows) for _, rows in groupby(sorted(part, key=hour), key=hour)]
+    if len(pieces) == 1:
+        raise SinkUnavailable(
+            "ClickHouse refuses even one hour of events as too many partitions: raise max_partitions_per_insert_block",
+            code="252",
+            needs_operator=True,
+        ) from error
+    return pieces
