@@ -4,6 +4,7 @@ A setting `kafka.bootstrap` is `VOICEMON_KAFKA_BOOTSTRAP`. Names that end in `_m
 and `_bytes` carry that unit.
 """
 
+import os
 from pathlib import Path
 from typing import Literal
 
@@ -106,7 +107,14 @@ class LocalSettings(_Group):
     data_dir: Path = Field(Path(".voicemon"), description="folder of the local stack")
     kafka_port: int = Field(9092, ge=0, le=65535, description="port of the local Kafka")
     clickhouse_port: int = Field(8123, ge=0, le=65535, description="port of the embedded ClickHouse")
-    kafka_heap: str = Field("512m", pattern=r"^\d+[mg]$", description="heap of the local Kafka")
+    kafka_heap: str = Field(
+        "512m", pattern=r"^([1-9]\d{0,2}m|10[01]\dm|102[0-4]m|1g)$", description="heap of the local Kafka, at most 1g"
+    )
+    cache_dir: Path = Field(Path("~/.cache/voicemon"), description="folder that keeps the jars of the local Kafka")
+    java: str = Field("java", description="Java of version 17 or later, a name on the PATH or a path")
+    maven: str = Field("mvn", description="Maven, a name on the PATH or a path; used once to fetch the jars")
+    start_seconds: float = Field(90.0, gt=0, description="a service of the local stack must answer after this time")
+    stop_seconds: float = Field(15.0, gt=0, description="a service that is asked to end is killed after this time")
 
 
 class TestSettings(_Group):
@@ -149,3 +157,8 @@ class Settings(BaseSettings):
         Raises pydantic.ValidationError if a value does not fit.
         """
         return cls()
+
+
+def inherited_environment() -> dict[str, str]:
+    """A copy of this process's environment, for programs that it starts."""
+    return dict(os.environ)  # noqa: TID251  (this module is the one that reads it)
