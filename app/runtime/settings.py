@@ -106,6 +106,12 @@ class LocalSettings(_Group):
     data_dir: Path = Field(Path(".voicemon"), description="folder of the local stack")
     kafka_port: int = Field(9092, ge=0, le=65535, description="port of the local Kafka")
     clickhouse_port: int = Field(8123, ge=0, le=65535, description="port of the embedded ClickHouse")
+    clickhouse_memory_bytes: int = Field(
+        2_000_000_000, ge=256 * MIB, description="memory cap of the embedded ClickHouse"
+    )
+    clickhouse_request_bytes: int = Field(
+        256 * MIB, ge=MIB, description="largest request body that the embedded ClickHouse takes, decompressed"
+    )
     kafka_heap: str = Field("512m", pattern=r"^\d+[mg]$", description="heap of the local Kafka")
 
 
