@@ -48,21 +48,38 @@ class TooManyPartitions(Exception):
 
 
 def classify(error: Error) -> RowRefused | TooManyPartitions | SinkUnavailable:
-    """What the caller raises in place of an error of the client."""
+    """What an insert raises in place of an error of the client."""
     words = str(error)
     if error.code in ROW_CODES:
         return RowRefused(words, _row_index(words))
     if error.code == TOO_MANY_PARTS and _TOO_MANY_PARTITIONS.search(words):
         return TooManyPartitions(words)
+    return outage(error)
+
+
+def outage(error: Error) -> SinkUnavailable:
+    """What anything else raises, connecting included: nothing there is a row's fault."""
     if error.code is not None:
-        return _outage_by_code(error.code, words)
+        return _outage_by_code(error.code, str(error))
     if isinstance(error, ProgrammingError):
         return SinkUnavailable(
-            f"ClickHouse cannot be used as it is configured ({words}): correct its settings or use a newer server",
+            f"ClickHouse cannot be used as it is configured ({error}): correct its settings or use a newer server",
             code="client",
             needs_operator=True,
         )
-    return SinkUnavailable(f"ClickHouse does not answer: {_cause(error)}", code="network")
+    return unreachable(error)
+
+
+def unreachable(error: Exception) -> SinkUnavailable:
+    """What a failure of the network raises; the client wraps it twice, so its innermost reason is named."""
+    reason: BaseException = error
+    while (inner := reason.__cause__ or reason.__context__) is not None:
+        reason = inner
+    return SinkUnavailable(
+        f"ClickHouse does not answer ({type(reason).__name__}: {reason}): start it with `voicemon stack up` or set "
+        "VOICEMON_CLICKHOUSE_URL",
+        code="network",
+    )
 
 
 def _row_index(words: str) -> int | None:
@@ -78,11 +95,3 @@ def _outage_by_code(code: int, words: str) -> SinkUnavailable:
     names = _ERROR_NAME.findall(words)
     meaning = OUTAGE_CODES.get(code) or (names[-1] if names else "an error without a name")
     return SinkUnavailable(f"ClickHouse takes no rows now (code {code}): {meaning}", code=str(code))
-
-
-def _cause(error: Error) -> str:
-    """The innermost reason: the client wraps the network's error twice."""
-    reason: BaseException = error
-    while (inner := reason.__cause__ or reason.__context__) is not None:
-        reason = inner
-    return f"{type(reason).__name__}: {reason}"

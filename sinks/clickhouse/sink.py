@@ -15,14 +15,14 @@ import zstandard
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import Error
 
-from app.runtime.errors import RowRefused, SinkUnavailable
+from app.runtime.errors import RowRefused, SinkUnavailable, VoicemonError
 from app.runtime.settings import ClickHouseSettings
 from sinks.base import Batch, RefusedRow, Row, WriteResult
-from sinks.clickhouse.errors import TooManyPartitions, classify
+from sinks.clickhouse.client import connect
+from sinks.clickhouse.errors import TooManyPartitions, classify, outage, unreachable
 from sinks.clickhouse.rows import event_time_ms
 
 Rows = Sequence[Row]
-Connect = Callable[[ClickHouseSettings], Client]
 
 HOUR_MS = 3_600_000
 THREADS = 4
@@ -60,9 +60,8 @@ class ClickHouseSink:
     ClickHouse still remembers would silently drop rows that have been deleted since.
     """
 
-    def __init__(self, settings: ClickHouseSettings, connect: Connect, *, run_id: str = "") -> None:
+    def __init__(self, settings: ClickHouseSettings, *, run_id: str = "") -> None:
         self._settings = settings
-        self._connect = connect
         self._run_id = run_id
         self._table = f"{settings.database}.events"
         self._is_remote = urlsplit(settings.url).hostname not in LOOPBACK
@@ -136,7 +135,7 @@ class ClickHouseSink:
         except Error as error:
             raise classify(error) from error
         except OSError as error:
-            raise SinkUnavailable(f"ClickHouse cannot be reached: {error}", code="network") from error
+            raise unreachable(error) from error
 
     def _insert(self, batch: Batch, part: Rows) -> None:
         body = b"\n".join(map(itemgetter(1), part))
@@ -161,9 +160,16 @@ class ClickHouseSink:
     def _client(self) -> Client:
         client: Client | None = getattr(self._local, "client", None)
         if client is None:
-            client = self._local.client = self._connect(self._settings)
+            client = self._local.client = self._connect()
             self._clients.append(client)
         return client
+
+    def _connect(self) -> Client:
+        try:
+            return connect(self._settings)
+        except VoicemonError as error:
+            # The number behind the sentence tells an outage from a case for an operator.
+            raise outage(error.__cause__) if isinstance(error.__cause__, Error) else error from error
 
 
 def _pieces(part: Rows, index: int | None) -> list[Rows]:

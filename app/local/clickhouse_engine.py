@@ -1,0 +1,160 @@
+"""The embedded engine: one open path, one fresh handle per request."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import chdb
+import orjson
+
+from app.local.clickhouse_errors import BAD_ARGUMENTS, QueryRefused
+from app.runtime.errors import VoicemonError
+
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_CONFIG = """<clickhouse>
+<max_server_memory_usage>{memory_bytes}</max_server_memory_usage>
+<timezone>{timezone}</timezone>
+<query_log>
+  <database>system</database><table>query_log</table>
+  <flush_interval_milliseconds>7500</flush_interval_milliseconds>
+  <ttl>event_date + INTERVAL 3 DAY DELETE</ttl>
+</query_log>
+<merge_tree>
+  <fsync_after_insert>1</fsync_after_insert>
+  <old_parts_lifetime>60</old_parts_lifetime>
+  <merge_with_ttl_timeout>600</merge_with_ttl_timeout>
+</merge_tree>
+</clickhouse>
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What surrounds one statement: database, settings, parameters, and whether it may change anything."""
+
+    database: str = ""
+    settings: Mapping[str, str] = field(default_factory=dict)
+    params: Mapping[str, str] = field(default_factory=dict)
+    is_readonly: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Result bytes in the asked format, and the figures of X-ClickHouse-Summary."""
+
+    body: bytes
+    summary: dict[str, str]
+
+    def column(self) -> list[str]:
+        """The only column of a JSONCompactColumns result, as texts."""
+        columns: list[list[str]] = orjson.loads(self.body)
+        return [str(value) for value in columns[0]]
+
+
+def quoted(text: str) -> str:
+    """A string literal of ClickHouse's dialect."""
+    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
+def parameter(text: str) -> str:
+    """A query parameter's value as the engine reads it: escaped like a field of TabSeparated."""
+    return text.replace("\\", "\\\\").replace("\n", "\\n").replace("\t", "\\t").replace("\0", "\\0")
+
+
+class Engine:
+    """Runs judged statements; every method may be called from any thread."""
+
+    def __init__(self, path: Path, *, memory_bytes: int, timezone: str) -> None:
+        path.mkdir(parents=True, exist_ok=True)
+        config = path / "endpoint.xml"
+        config.write_text(_CONFIG.format(memory_bytes=memory_bytes, timezone=timezone))
+        self._path = str(path)
+        try:
+            self._keep = chdb.connect(f"{path}?config-file={config}")
+        except RuntimeError as error:
+            raise VoicemonError(f"ClickHouse cannot open {path}: {error}") from error
+        self.version, self.timezone = (
+            self._keep.query("SELECT version(), timezone()", "TSVRaw").bytes().decode().split()
+        )
+
+    def close(self) -> None:
+        """Give the path up; running statements must have ended."""
+        self._keep.close()
+
+    def query(self, statement: str, output_format: str, context: Context) -> Answer:
+        """Result of one statement.
+
+        Raises QueryRefused with the engine's code and message.
+        """
+        with _Handle(self._path, context) as handle:
+            result = handle.query(statement, output_format, params=dict(context.params))
+            summary = {
+                "read_rows": str(result.rows_read()),
+                "read_bytes": str(result.bytes_read()),
+                "elapsed_ns": str(int(result.elapsed() * 1e9)),
+            }
+            return Answer(result.bytes() or b"", summary)
+
+    def insert(self, head: str, input_format: str, rows: bytes, context: Context) -> Answer:
+        """Counts after the rows were stored.
+
+        Raises QueryRefused with the engine's code and message; blocks before the bad one may have been stored.
+        """
+        with _Handle(self._path, context) as handle:
+            for name, value in context.params.items():
+                handle.query(f"SET param_{_checked(name)} = {quoted(value)}")
+            inserter = handle.send_insert(head, input_format)
+            inserter.append(rows)
+            result = inserter.finish()
+            return Answer(
+                b"",
+                {
+                    "written_rows": str(result.rows_written),
+                    "written_bytes": str(result.bytes_written),
+                    "elapsed_ns": str(int(result.elapsed * 1e9)),
+                },
+            )
+
+
+class _Handle:
+    """A fresh handle in the request's context; settings end with it."""
+
+    def __init__(self, path: str, context: Context) -> None:
+        self._path = path
+        self._context = context
+
+    def __enter__(self) -> Any:
+        self._handle = chdb.connect(self._path)
+        try:
+            self._prepare()
+        except RuntimeError as error:
+            self._handle.close()
+            raise QueryRefused.of_engine(str(error)) from error
+        return self._handle
+
+    def _prepare(self) -> None:
+        if self._context.database:
+            name = self._context.database.replace("\\", "\\\\").replace("`", "\\`")
+            self._handle.query(f"USE `{name}`")
+        pairs = [f"{_checked(name)} = {quoted(value)}" for name, value in self._context.settings.items()]
+        if self._context.is_readonly:
+            # last, because settings can only be given before; 2 still lets the statement itself carry settings
+            pairs.append("readonly = 2")
+        if pairs:
+            self._handle.query("SET " + ", ".join(pairs))
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._handle.close()
+        if isinstance(error, RuntimeError):
+            raise QueryRefused.of_engine(str(error)) from error
+
+
+def _checked(name: str) -> str:
+    if not _NAME.fullmatch(name):
+        raise QueryRefused(BAD_ARGUMENTS, f"{name[:80]!r} is not the name of a setting or parameter.")
+    return name

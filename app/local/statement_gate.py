@@ -1,0 +1,139 @@
+"""Which statements may run: chdb has no users and reads any file, so nothing passes that is not known to be harmless.
+
+The engine parses; this module compares every name in the tree with the lists in `gate_catalog`.
+"""
+
+import re
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from threading import Lock
+
+import orjson
+
+from app.local.clickhouse_errors import ACCESS_DENIED, QUERY_NOT_ALLOWED, QueryRefused
+from app.local.gate_catalog import FORMATS_REFUSED, READ_KINDS, WRITE_KINDS, Catalog, read_catalog
+from app.local.gate_tree import TreeJudge
+
+CACHED_VERDICTS = 2048
+CACHED_BYTES = 16 * 1024
+_PLAIN = r"(?:[A-Za-z_][A-Za-z0-9_]*|`[A-Za-z0-9_. -]+`)"
+_TABLE = rf"{_PLAIN}(?:\.{_PLAIN})?"
+# The engine cannot turn these into a tree; their canonical text is short enough to be judged whole.
+_SHOWN = re.compile(
+    rf"(?:SHOW CREATE|EXISTS) (?:TEMPORARY )?(?:TABLE|VIEW|DICTIONARY|DATABASE) {_TABLE}(?P<format> FORMAT \w+)?"
+    r"|SHOW (?:FUNCTIONS|PROCESSLIST)(?: FORMAT \w+)?"
+)
+_DESCRIBE = re.compile(r"DESCRIBE TABLE (?P<table>.+)", re.DOTALL)
+_AS_SELECT = "SELECT * FROM "
+_NOT_A_TREE = re.compile(r"does not support JSON serialization")
+
+Ask = Callable[[str, Mapping[str, str]], list[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """A statement that may run: its kind, what it changes, its format, and parameters that are names."""
+
+    text: str
+    kind: str
+    is_read: bool
+    output_format: str
+    settings: tuple[tuple[str, str], ...] = ()
+    database: str = ""
+    identifier_params: frozenset[str] = frozenset()
+
+
+class StatementGate:
+    """Judges statements; thread-safe, remembers verdicts by text."""
+
+    def __init__(self, ask: Ask) -> None:
+        self._ask = ask
+        self.catalog: Catalog = read_catalog(lambda query: ask(query, {}))
+        self._verdicts: OrderedDict[str, Verdict] = OrderedDict()
+        self._lock = Lock()
+
+    def judge(self, statement: str) -> Verdict:
+        """The verdict on a statement that may run.
+
+        Raises QueryRefused: 62 if it does not parse, 497 if it names something that is not allowed, 446 if the gate
+        cannot judge it.
+        """
+        with self._lock:
+            found = self._verdicts.get(statement)
+            if found:
+                self._verdicts.move_to_end(statement)
+                return found
+        verdict, is_stable = self._judge(statement)
+        if is_stable and len(statement) <= CACHED_BYTES:
+            with self._lock:
+                self._verdicts[statement] = verdict
+                if len(self._verdicts) > CACHED_VERDICTS:
+                    self._verdicts.popitem(last=False)
+        return verdict
+
+    def check_setting(self, name: str) -> None:
+        """Raises QueryRefused if a request may not give this setting; unknown ones are left to the engine."""
+        if name in self.catalog.known_settings and name not in self.catalog.settings:
+            raise QueryRefused(ACCESS_DENIED, f"The setting {name} is not allowed on this endpoint.")
+
+    def check_format(self, name: str) -> None:
+        """Raises QueryRefused for formats that read schema files."""
+        if name.lower() in FORMATS_REFUSED:
+            raise QueryRefused(ACCESS_DENIED, f"The format {name[:80]} is not allowed on this endpoint.")
+
+    def _judge(self, statement: str) -> tuple[Verdict, bool]:
+        try:
+            tree, is_faithful = self._parse(statement)
+        except QueryRefused as error:
+            if not _NOT_A_TREE.search(str(error)):
+                raise QueryRefused.of_engine(str(error)) from error
+            return self._judge_text(statement), False
+        if is_faithful != "1":
+            raise QueryRefused(QUERY_NOT_ALLOWED, "This statement cannot be judged, so it is not run on this endpoint.")
+        root = orjson.loads(tree)
+        judge = TreeJudge(self.catalog, self._is_view, self.judge)
+        judge.judge(root)
+        kind = root["type"]
+        if kind not in READ_KINDS | WRITE_KINDS:
+            raise QueryRefused(ACCESS_DENIED, f"Statements of the kind {kind} are not allowed on this endpoint.")
+        return (
+            Verdict(
+                text=statement,
+                kind=kind,
+                is_read=kind in READ_KINDS and not judge.writes,
+                output_format=judge.output_format,
+                settings=tuple(judge.set_settings) if kind == "SetQuery" else (),
+                database=judge.used_database,
+                identifier_params=frozenset(judge.identifier_params),
+            ),
+            not judge.called_views,
+        )
+
+    def _parse(self, statement: str) -> tuple[str, str]:
+        row = self._ask(
+            "SELECT arrayJoin([formatQuerySingleLine({q:String}) AS text, parseQueryToJSON({q:String}) AS tree, "
+            "toString(text = formatQuerySingleLine(formatQueryFromJSON(tree)))])",
+            {"q": statement},
+        )
+        return row[1], row[2]
+
+    def _judge_text(self, statement: str) -> Verdict:
+        [canonical] = self._ask("SELECT formatQuerySingleLine({q:String})", {"q": statement})
+        shown = _SHOWN.fullmatch(canonical)
+        described = _DESCRIBE.fullmatch(canonical)
+        if described:
+            inner = self.judge(f"{_AS_SELECT}{described['table']}")
+            return Verdict(
+                canonical, "DescribeQuery", inner.is_read, inner.output_format, (), "", inner.identifier_params
+            )
+        if not shown:
+            words = " ".join(canonical.split()[:2])
+            raise QueryRefused(ACCESS_DENIED, f"{words} statements are not allowed on this endpoint.")
+        output_format = canonical.rpartition(" FORMAT ")[2] if " FORMAT " in canonical else ""
+        self.check_format(output_format)
+        return Verdict(canonical, "ShowQuery", True, output_format)
+
+    def _is_view(self, name: str) -> bool:
+        query = "SELECT name FROM system.tables WHERE engine = 'View' AND name = {name:String} LIMIT 1"
+        return bool(self._ask(query, {"name": name.rpartition(".")[2]}))
