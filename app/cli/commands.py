@@ -2,9 +2,9 @@
 
 import typer
 
-from app.cli import stack
+from app.cli import stack, worker
 
-COMMANDS = [stack]
+COMMANDS = [stack, worker]
 
 
 def register(app: typer.Typer) -> None:

@@ -18,6 +18,16 @@ class SinkUnavailable(VoicemonError):
         self.needs_operator = needs_operator
 
 
+class BrokerUnavailable(VoicemonError):
+    """Kafka does not answer: try again."""
+
+    @classmethod
+    def at(cls, bootstrap: str, error: Exception) -> "BrokerUnavailable":
+        """The error for brokers that did not answer because of `error`."""
+        reason = type(error).__name__
+        return cls(f"Kafka at {bootstrap} does not answer ({reason}): start it or set VOICEMON_KAFKA_BOOTSTRAP")
+
+
 class DeadLetterUndelivered(VoicemonError):
     """A dead letter did not reach its topic: nothing may be acknowledged beyond its record."""
 

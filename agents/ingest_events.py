@@ -1,0 +1,230 @@
+"""The ingest agent: one pass over each range of `voice-events`.
+
+For each record: decode and validate, drop duplicates, count, hand the row to the sink; rejects become dead letters.
+A range is complete, and only then may its offsets be committed, when its counts are in the table, its dead letters
+are delivered and the store has confirmed its rows.
+"""
+
+import asyncio
+from collections import Counter, defaultdict
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from app.domain.counters import COUNTERS_OF_TYPE
+from app.domain.events import AgeLimits, Anomalies, decode_event, encode_event, event_key
+from app.domain.rejects import RejectedEvent, RejectReason
+from app.domain.windows import HOUR_MS, MINUTE_MS
+from app.runtime.errors import VoicemonError
+from app.runtime.telemetry import Telemetry
+from app.runtime.transport import Consumer, Range, RangeApp
+from sinks.base import RefusedRow, Row
+from sinks.clickhouse.rows import splice_row
+from sinks.dead_letter import DeadLetter, DeadLetterWriter
+from sinks.writer import BatchingWriter
+from tables.counters import CountersTable, PartitionCounters
+from tables.seen_events import PartitionSeen, SeenEventsTable
+
+SLICE_RECORDS = 2_000
+"""Records handled without a break for other tasks, about 10 ms."""
+
+
+class HoleInLog(VoicemonError):
+    """A range does not follow the one before it; counting on would lose records, so the worker stops."""
+
+
+@dataclass(slots=True)
+class Slice:
+    """What a run of records amounts to."""
+
+    tally: Counter[tuple[str | None, int, tuple[int, ...]]] = field(default_factory=Counter)
+    rows: list[Row] = field(default_factory=list)
+    letters: list[DeadLetter] = field(default_factory=list)
+    keys: list[int] = field(default_factory=list)
+    offsets: list[int] = field(default_factory=list)
+    watermark_ms: int = 0
+    duplicates: int = 0
+    late: int = 0
+
+
+@dataclass(slots=True)
+class Ingest:
+    """Takes ranges in, in log order of each partition.
+
+    `reread` gives records of a partition at some offsets from the log. `append_ms` is the append time of the last
+    record counted of each partition.
+    """
+
+    counters: CountersTable
+    seen: SeenEventsTable
+    writer: BatchingWriter
+    dead_letters: DeadLetterWriter
+    telemetry: Telemetry
+    limits: AgeLimits
+    retention_ms: int
+    reread: Callable[[int, Sequence[int]], Awaitable[Mapping[int, Any]]]
+    append_ms: dict[int, int] = field(default_factory=dict)
+    _last_offset: dict[int, tuple[int, int]] = field(default_factory=dict)
+    _open: defaultdict[int, list[tuple[Consumer, Range]]] = field(default_factory=lambda: defaultdict(list))
+
+    async def take(self, new: Range, consumer: Consumer) -> None:
+        """Count a range and hand its rows to the sink; a range forgotten meanwhile is left to its next reading.
+
+        Raises HoleInLog if records between this range and the one before it never came.
+        """
+        if new.epoch != consumer.epoch:
+            return
+        partition = new.tp.partition
+        self._check_continuity(new)
+        rows: list[Row] = []
+        letters: list[DeadLetter] = []
+        for part in self._slices(partition, new.records):
+            outcome = self._ingest(partition, part)
+            rows += outcome.rows
+            letters += outcome.letters
+            await asyncio.sleep(0)
+            if new.epoch != consumer.epoch:
+                return
+        if letters:
+            await self.dead_letters.write(letters)
+            if new.epoch != consumer.epoch:
+                return
+        self._open[partition].append((consumer, new))
+        new.records = []  # the rows wait for the store, perhaps for hours: not the records as well
+        self.writer.add(partition, new.first, new.last, rows, sum(len(row.line) for row in rows))
+        self.append_ms[partition] = new.last_append_ms
+        consumer.mark_counted(new)
+
+    async def stored(self, partition: int, last_offset: int, refused: Sequence[RefusedRow]) -> None:
+        """The store has confirmed a partition's rows up to an offset; the refused ones become dead letters."""
+        waiting = self._open[partition]
+        if refused:
+            await self.dead_letters.write(await self._refused(partition, refused))
+        while waiting and waiting[0][1].last <= last_offset:
+            consumer, done = waiting.pop(0)
+            consumer.mark_complete(done)
+
+    def forget(self) -> None:
+        """Drop what belongs to ranges that will be read again."""
+        for partition in list(self._open):
+            self.writer.forget(partition)
+        self._open.clear()
+        self._last_offset.clear()
+
+    def _check_continuity(self, new: Range) -> None:
+        epoch, last = self._last_offset.get(new.tp.partition, (-1, -1))
+        if new.previous is not None and (epoch, last) != (new.epoch, new.previous):
+            raise HoleInLog(
+                f"partition {new.tp.partition}: records between offset {last} and {new.first} were fetched but never "
+                "handed on; start the worker again, it will read them from the last commit"
+            )
+        self._last_offset[new.tp.partition] = (new.epoch, new.last)
+
+    def _slices(self, partition: int, records: Sequence[Any]) -> Sequence[Sequence[Any]]:
+        """Runs of records: single ones where the log is replayed, since each cell decides for itself there."""
+        known = max(self.counters.partition(partition).replayed_to, self.seen.partition(partition).covered)
+        replayed = [record for record in records if record.offset <= known]
+        fresh = records[len(replayed) :]
+        return [[record] for record in replayed] + [
+            fresh[at : at + SLICE_RECORDS] for at in range(0, len(fresh), SLICE_RECORDS)
+        ]
+
+    def _ingest(self, partition: int, records: Sequence[Any]) -> Slice:
+        """Decode, filter and count a slice; its counts and ids are in the tables afterwards."""
+        counters, seen = self.counters.partition(partition), self.seen.partition(partition)
+        last_offset, is_replay = records[-1].offset, records[-1].offset <= seen.covered
+        outcome = self._sift(partition, records, counters, seen)
+        counters.advance(outcome.watermark_ms)
+        counters.apply(outcome.tally, last_offset)
+        if not is_replay:
+            seen.remember(outcome.keys, outcome.offsets, max(record.timestamp for record in records))
+            self.telemetry.events_counted(len(outcome.rows), outcome.duplicates, outcome.late)
+            for reason, count in Counter(letter.reason for letter in outcome.letters).items():
+                self.telemetry.events_rejected(count, reason)
+        return outcome
+
+    def _sift(  # noqa: C901, PLR0912  (the hot loop: calls and attribute look-ups per record are what it costs)
+        self, partition: int, records: Sequence[Any], counters: PartitionCounters, seen: PartitionSeen
+    ) -> Slice:
+        outcome = Slice(watermark_ms=counters.watermark_ms)
+        limits, ids, covered = self.limits, seen.ids, seen.covered
+        tally, add_row, int_from = outcome.tally, outcome.rows.append, int.from_bytes
+        anomalies, total_anomalies = Anomalies(), Anomalies()
+        watermark_ms, cutoff_ms = counters.watermark_ms, counters.cutoff_ms
+        next_cutoff_at = cutoff_ms + self.retention_ms + HOUR_MS
+        for record in records:
+            offset, append_ms = record.offset, record.timestamp
+            try:
+                event = decode_event(record.value, append_ms, limits, anomalies)
+            except RejectedEvent as rejected:
+                outcome.letters.append(_dead_letter(record, rejected.reason, rejected.detail))
+                continue
+            key = int_from(event_key(event), "big")
+            if offset <= covered:
+                if not seen.was_first(offset):
+                    outcome.duplicates += 1
+                    continue
+            elif key in ids:
+                outcome.duplicates += 1
+                anomalies.clear()
+                continue
+            else:
+                ids.add(key)
+                outcome.keys.append(key)
+                outcome.offsets.append(offset)
+                if anomalies.any_found:
+                    total_anomalies.add(anomalies)
+                    anomalies.clear()
+            add_row(Row(offset, splice_row(encode_event(event), partition, offset, append_ms)))
+            timestamp = event.timestamp
+            if timestamp > watermark_ms:
+                watermark_ms = timestamp
+                if timestamp >= next_cutoff_at:
+                    cutoff_ms = timestamp - timestamp % HOUR_MS - self.retention_ms
+                    next_cutoff_at = cutoff_ms + self.retention_ms + HOUR_MS
+            indexes = COUNTERS_OF_TYPE[event.event_type]
+            if indexes:
+                if timestamp < cutoff_ms:
+                    outcome.late += 1
+                else:
+                    tally[event.organization_id, timestamp // MINUTE_MS, indexes] += 1
+        outcome.watermark_ms = watermark_ms
+        if total_anomalies.any_found:
+            self.telemetry.anomalies_found(total_anomalies)
+        return outcome
+
+    async def _refused(self, partition: int, rows: Sequence[RefusedRow]) -> list[DeadLetter]:
+        """Dead letters of rows that the store refused, with their records as the log holds them."""
+        records = await self.reread(partition, [row.offset for row in rows])
+        return [_dead_letter(records[row.offset], RejectReason.REFUSED_BY_STORE, row.message) for row in rows]
+
+
+def _dead_letter(record: Any, reason: RejectReason, detail: str) -> DeadLetter:
+    return DeadLetter(
+        key=record.key,
+        value=record.value,
+        headers=record.headers,
+        reason=reason.value,
+        detail=detail,
+        topic=record.topic,
+        partition=record.partition,
+        offset=record.offset,
+        append_time_ms=record.timestamp,
+    )
+
+
+def attach(app: RangeApp, ingest: Ingest, topic: str) -> None:
+    """Attach the agent; anything unforeseen in it stops the worker without a commit."""
+
+    async def ingest_events(stream: Any) -> None:
+        async for event in stream.noack().events():
+            try:
+                await ingest.take(event.message.value, app.consumer)
+            except Exception as error:
+                # Leaving the body would acknowledge the range and start the agent anew, behind the lost range.
+                await app.crash(error)
+                raise
+
+    app.agent(app.topic(topic, key_serializer="raw", value_serializer="raw"), name="ingest-events", concurrency=1)(
+        ingest_events
+    )

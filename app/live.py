@@ -1,0 +1,126 @@
+"""What a running worker can say about itself: readiness, freshness, tables, gauges."""
+
+from app.main import Parts
+from app.runtime.broker import changelog_name
+from app.runtime.clock import Clock
+from app.runtime.settings import Settings
+from app.runtime.telemetry import Telemetry
+from app.runtime.transport import Progress
+from app.web.contract import TableInfo
+from tables.counters import CountersTable
+
+
+class LiveWorker:
+    """The `WorkerView` of a worker; until `started` it only says what it waits for."""
+
+    def __init__(self, settings: Settings, clock: Clock, telemetry: Telemetry) -> None:
+        self._settings, self._clock, self._telemetry = settings, clock, telemetry
+        self._waiting = {"kafka": "Kafka has not been reached yet", "clickhouse": "ClickHouse has not been reached yet"}
+        self._parts: Parts | None = None
+        self._partitions = 0
+
+    def waits_for(self, name: str, reason: str) -> bool:
+        """Note what is missing; True if that is news."""
+        is_news = self._waiting.get(name) != reason
+        self._waiting[name] = reason
+        return is_news
+
+    def has(self, name: str) -> None:
+        """What was missing is there."""
+        self._waiting.pop(name, None)
+
+    def started(self, parts: Parts, partitions: int) -> None:
+        """The worker is built for a log of so many partitions."""
+        self._parts, self._partitions = parts, partitions
+
+    @property
+    def counters(self) -> CountersTable:
+        """The counters table; only asked for when nothing is `incomplete`."""
+        return self._running().counters
+
+    def now_ms(self) -> int:
+        """The worker's clock."""
+        return self._clock.now_ms()
+
+    def incomplete(self) -> str | None:
+        """Why live figures would not be complete here now."""
+        if self._parts is None:
+            return self._waiting.get("kafka", "the worker is starting")
+        if self._parts.app.rebalancing:
+            return "partitions are being assigned and their state is being restored"
+        missing = self._numbers() - self._parts.counters.loaded_partitions
+        if missing:
+            return f"partitions {_listed(missing)} are not counted by this worker"
+        unread = self._numbers() - self._progress().keys()
+        return f"partitions {_listed(unread)} have not been read yet" if unread else None
+
+    def not_ready(self) -> list[str]:
+        """Reasons why a figure may be incomplete or old, or rows are not being stored."""
+        reasons = list(self._waiting.values())
+        incomplete = self.incomplete()
+        if incomplete is not None and incomplete not in reasons:
+            reasons.append(incomplete)
+        if self._parts is not None:
+            if self._parts.writer.is_blocked:
+                reasons.append(self._parts.writer.blocked_reason)
+            if self._parts.writer.is_full:
+                reasons.append("the backlog of unstored rows is full: partitions pause")
+        if incomplete is None and self.now_ms() - self.as_of_ms() > self._settings.ingest.stale_seconds * 1000:
+            reasons.append("live figures are behind the log")
+        return reasons
+
+    def as_of_ms(self) -> int:
+        """Oldest time up to which every partition has been counted."""
+        append_ms = self._running().ingest.append_ms
+        times = [
+            at.contact_ms if at.is_current else append_ms.get(number, 0) for number, at in self._progress().items()
+        ]
+        return min(times, default=0)
+
+    def tables(self) -> list[TableInfo]:
+        """The Faust tables with what this worker holds of them."""
+        if self._parts is None:
+            return []
+        kafka = self._settings.kafka
+        return [
+            TableInfo(
+                table.name, table.help, changelog_name(kafka, table.name), sorted(table.loaded_partitions), len(table)
+            )
+            for table in (self._parts.counters, self._parts.seen)
+        ]
+
+    def exposition(self) -> bytes:
+        """Metrics in Prometheus' text format."""
+        self.keep_gauges()
+        return self._telemetry.exposition()
+
+    def keep_gauges(self) -> None:
+        """Bring the gauges up to date."""
+        self._telemetry.readiness(not self.not_ready())
+        if self._parts is None:
+            return
+        progress = self._progress()
+        self._telemetry.progress(
+            {number: at.lag for number, at in progress.items()},
+            {number: at.uncommitted for number, at in progress.items()},
+        )
+        writer = self._parts.writer
+        since = writer.blocked_since_ms
+        self._telemetry.backlog(writer.backlog_bytes, (self.now_ms() - since) / 1000 if since is not None else 0.0)
+        self._telemetry.remembered_ids(len(self._parts.seen))
+
+    def _progress(self) -> dict[int, Progress]:
+        app = self._running().app
+        return app.consumer.progress() if app._consumer is not None else {}
+
+    def _numbers(self) -> frozenset[int]:
+        return frozenset(range(self._partitions))
+
+    def _running(self) -> Parts:
+        if self._parts is None:
+            raise RuntimeError("the worker has not been built yet")
+        return self._parts
+
+
+def _listed(numbers: frozenset[int]) -> str:
+    return ", ".join(str(number) for number in sorted(numbers))

@@ -1,0 +1,151 @@
+"""Composition root: which agents, tables and sinks a worker consists of, in the order of the data flow."""
+
+import asyncio
+import time
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from functools import partial
+
+from aiokafka import AIOKafkaProducer
+from faust.transport.drivers import TRANSPORTS
+
+from agents import ingest_events
+from agents.ingest_events import Ingest
+from app.domain.events import AgeLimits
+from app.domain.windows import HOUR_MS
+from app.runtime.broker import DEAD_LETTER_ALLOWANCE, application_id, state_consumer
+from app.runtime.clock import Clock
+from app.runtime.log_position import read_records
+from app.runtime.settings import Settings
+from app.runtime.state_table import StateTable
+from app.runtime.telemetry import Telemetry
+from app.runtime.topics import Topics
+from app.runtime.transport import RangeApp, RangePolicy
+from sinks.base import Sink
+from sinks.dead_letter import DeadLetterWriter
+from sinks.writer import BatchingWriter
+from tables.counters import CountersTable
+from tables.seen_events import SeenEventsTable
+
+TABLES = ("counters", "seen-events")
+FETCH_BYTES = 4 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Everything that a worker is built from."""
+
+    app: RangeApp
+    counters: CountersTable
+    seen: SeenEventsTable
+    ingest: Ingest
+    writer: BatchingWriter
+
+
+@dataclass(frozen=True, slots=True)
+class Outside:
+    """What a worker is connected to; `partitions` is the number of `voice-events`."""
+
+    partitions: int
+    producer: AIOKafkaProducer
+    sink: Sink
+    telemetry: Telemetry
+    clock: Clock
+
+
+def build_app(settings: Settings, outside: Outside) -> Parts:
+    """A Faust app with its agent, tables and sink attached; nothing is started."""
+    topics = Topics(settings.kafka.topic_prefix)
+    app = _faust_app(settings)
+    moves = {
+        "producer": lambda: outside.producer,
+        "consumer": lambda: state_consumer(settings.kafka),
+        "partitions": outside.partitions,
+    }
+    counters = CountersTable(app, retention_hours=settings.ingest.window_retention_hours, **moves)
+    limits = AgeLimits(settings.ingest.max_age_hours * HOUR_MS, settings.ingest.max_ahead_seconds * 1000)
+    # An id can come again until its timestamp is too old, and a timestamp may be ahead of its append time.
+    horizon_ms = settings.ingest.duplicates_hours * HOUR_MS + limits.max_ahead_ms
+    seen = SeenEventsTable(app, horizon_ms=horizon_ms, maximum=settings.ingest.duplicates_max, **moves)
+    for table in (counters, seen):
+        app.tables.add(table)
+
+    async def stored(partition: int, last_offset: int, refused: Collection[object]) -> None:
+        await ingest.stored(partition, last_offset, refused)  # type: ignore[arg-type]
+
+    writer = BatchingWriter(
+        outside.sink, settings.clickhouse, outside.clock, stored, topic=topics.events, telemetry=outside.telemetry
+    )
+    limit = settings.kafka.max_message_bytes + DEAD_LETTER_ALLOWANCE
+    dead_letters = DeadLetterWriter(outside.producer, topics.dead_letters, limit_bytes=limit)
+    ingest = Ingest(
+        counters=counters,
+        seen=seen,
+        writer=writer,
+        dead_letters=dead_letters,
+        telemetry=outside.telemetry,
+        limits=limits,
+        retention_ms=settings.ingest.window_retention_hours * HOUR_MS,
+        reread=partial(read_records, settings.kafka),
+    )
+    app.range_policy = _policy(settings, topics.events, (counters, seen), ingest, outside.telemetry)
+    ingest_events.attach(app, ingest, topics.events)
+    return Parts(app, counters, seen, ingest, writer)
+
+
+async def flush(tables: Collection[StateTable], partitions: Collection[int], telemetry: Telemetry) -> None:
+    """Deliver the changed state of partitions to the changelogs. Raises KafkaError if a delivery fails."""
+    for table in tables:
+        started = time.perf_counter()
+        count = sum(await asyncio.gather(*[table.flush(partition) for partition in partitions]))
+        if count:
+            telemetry.state_flushed(table.name, count, time.perf_counter() - started)
+
+
+def _policy(
+    settings: Settings, topic: str, tables: tuple[CountersTable, SeenEventsTable], ingest: Ingest, telemetry: Telemetry
+) -> RangePolicy:
+    async def before_commit(partitions: Collection[int]) -> None:
+        await flush(tables, partitions, telemetry)
+
+    def after_commit(append_ms: Mapping[int, int]) -> None:
+        for partition, committed_ms in append_ms.items():
+            tables[1].trim(partition, committed_ms)
+
+    return RangePolicy(
+        topics=frozenset({topic}),
+        records=settings.ingest.range_records,
+        in_flight=settings.ingest.inflight_ranges,
+        before_commit=before_commit,
+        after_commit=after_commit,
+        forget=ingest.forget,
+    )
+
+
+def _faust_app(settings: Settings) -> RangeApp:
+    TRANSPORTS.aliases["voicemon"] = "app.runtime.transport:Transport"
+    kafka = settings.kafka
+    first, *others = [server.strip() for server in kafka.bootstrap.split(",")]
+    return RangeApp(
+        application_id(kafka),
+        env={},  # else unprefixed variables such as BROKER_URL would win over these arguments
+        broker=";".join([f"voicemon://{first}", *others]),
+        autodiscover=False,
+        store="memory://",
+        broker_commit_interval=settings.ingest.commit_seconds,
+        broker_session_timeout=kafka.session_timeout_seconds,
+        broker_heartbeat_interval=kafka.heartbeat_seconds,
+        broker_request_timeout=max(30.0, kafka.session_timeout_seconds),
+        consumer_auto_offset_reset="earliest",
+        consumer_max_fetch_size=FETCH_BYTES,
+        stream_wait_empty=False,
+        stream_recovery_delay=0.0,
+        table_standby_replicas=0,
+        recovery_consistency_check=False,
+        topic_allow_declare=False,
+        topic_disable_leader=True,
+        topic_partitions=kafka.partitions,
+        web_enabled=False,
+        key_serializer="raw",
+        value_serializer="raw",
+    )

@@ -1,0 +1,127 @@
+"""Clients of the Kafka cluster, and the topics that the monitor needs in it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.errors import IncompatibleBrokerVersion, KafkaError, TopicAlreadyExistsError, for_code
+
+from app.runtime.errors import BrokerUnavailable, VoicemonError
+from app.runtime.settings import KafkaSettings
+from app.runtime.topics import Topics
+
+DEAD_LETTER_ALLOWANCE = 64 * 1024
+"""A dead letter is its record plus headers; its topic and our producers take that much more than `voice-events`."""
+
+COMPACTED = {
+    "cleanup.policy": "compact",
+    # Compact early: by default nothing is compacted before a segment of 1 GiB is full, and a restart reads it all.
+    "segment.ms": "60000",
+    "min.cleanable.dirty.ratio": "0.1",
+    "max.compaction.lag.ms": "120000",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class TopicSpec:
+    """A topic as the monitor creates it where it is missing."""
+
+    name: str
+    partitions: int
+    config: Mapping[str, str]
+
+
+def application_id(settings: KafkaSettings) -> str:
+    """Name of the consumer group, which also names the changelogs."""
+    return f"{settings.topic_prefix}{settings.group}"
+
+
+def changelog_name(settings: KafkaSettings, table: str) -> str:
+    """Topic that keeps the state of a table."""
+    return f"{application_id(settings)}-{table}-changelog"
+
+
+def state_producer(settings: KafkaSettings) -> AIOKafkaProducer:
+    """Producer for changelogs and dead letters: each delivery can be awaited, order within a partition is kept."""
+    return AIOKafkaProducer(
+        bootstrap_servers=settings.bootstrap,
+        client_id="voicemon-state",
+        acks="all",
+        enable_idempotence=True,
+        compression_type="lz4",
+        linger_ms=5,
+        max_batch_size=256 * 1024,
+        max_request_size=settings.max_message_bytes + DEAD_LETTER_ALLOWANCE,
+        request_timeout_ms=30_000,
+    )
+
+
+def state_consumer(settings: KafkaSettings) -> AIOKafkaConsumer:
+    """Consumer outside any group, for reading a changelog from its start."""
+    return AIOKafkaConsumer(
+        bootstrap_servers=settings.bootstrap,
+        client_id="voicemon-restore",
+        group_id=None,
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+        max_partition_fetch_bytes=8 * 1024 * 1024,
+        fetch_max_bytes=64 * 1024 * 1024,
+    )
+
+
+async def prepare_topics(settings: KafkaSettings, tables: tuple[str, ...]) -> int:
+    """Create the topics that are missing; the number of partitions of `voice-events`.
+
+    Changelogs get as many partitions as `voice-events` has. Raises BrokerUnavailable if Kafka does not answer.
+    """
+    topics = Topics(settings.topic_prefix)
+    admin = AIOKafkaAdminClient(
+        bootstrap_servers=settings.bootstrap, client_id="voicemon-admin", request_timeout_ms=10_000
+    )
+    try:
+        await admin.start()
+        await _create(admin, _published(topics, settings), settings.replication_factor)
+        partitions = await _partitions(admin, topics.events)
+        changelogs = [TopicSpec(changelog_name(settings, table), partitions, COMPACTED) for table in tables]
+        await _create(admin, changelogs, settings.replication_factor)
+        return partitions
+    except (KafkaError, OSError, IncompatibleBrokerVersion) as error:
+        raise BrokerUnavailable.at(settings.bootstrap, error) from error
+    finally:
+        await admin.close()
+
+
+def _published(topics: Topics, settings: KafkaSettings) -> list[TopicSpec]:
+    limit = settings.max_message_bytes
+    dead_letters = {"max.message.bytes": str(limit + DEAD_LETTER_ALLOWANCE), "message.timestamp.type": "LogAppendTime"}
+    events = {"max.message.bytes": str(limit), "message.timestamp.type": settings.timestamp_type}
+    if settings.timestamp_type == "CreateTime":
+        # Recorded timestamps may be as old or as new as they like.
+        events |= {"message.timestamp.before.max.ms": str(2**63 - 1), "message.timestamp.after.max.ms": str(2**63 - 1)}
+        events |= {"retention.ms": "-1"}
+    return [
+        TopicSpec(topics.events, settings.partitions, events),
+        TopicSpec(topics.dead_letters, settings.partitions, dead_letters),
+        TopicSpec(topics.organizations, 1, {"cleanup.policy": "compact"}),
+        TopicSpec(topics.alerts, 1, {}),
+    ]
+
+
+async def _create(admin: AIOKafkaAdminClient, specs: list[TopicSpec], replicas: int) -> None:
+    existing = set(await admin.list_topics())
+    missing = [spec for spec in specs if spec.name not in existing]
+    if not missing:
+        return
+    wanted = [NewTopic(spec.name, spec.partitions, replicas, topic_configs=dict(spec.config)) for spec in missing]
+    response: Any = await admin.create_topics(wanted)
+    for name, code, *detail in response.topic_errors:
+        if code not in (0, TopicAlreadyExistsError.errno):
+            reason = detail[0] if detail and detail[0] else for_code(code).__name__
+            raise VoicemonError(f"topic {name} cannot be created ({reason}): create it by hand or grant the right to")
+
+
+async def _partitions(admin: AIOKafkaAdminClient, topic: str) -> int:
+    described = await admin.describe_topics([topic])
+    return len(described[0]["partitions"])

@@ -1,0 +1,93 @@
+"""How much of the log the consumer group has made durable, whichever worker did it."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
+
+from app.runtime.broker import application_id, state_consumer
+from app.runtime.clock import Clock
+from app.runtime.errors import BrokerUnavailable
+from app.runtime.settings import KafkaSettings
+from app.runtime.topics import Topics
+
+READ_MS = 10_000
+
+
+async def committed_offsets(settings: KafkaSettings) -> dict[int, int]:
+    """Committed offset of every partition of `voice-events` that has one."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=settings.bootstrap, client_id="voicemon-admin")
+    try:
+        await admin.start()
+        offsets = await admin.list_consumer_group_offsets(application_id(settings))
+    finally:
+        await admin.close()
+    topic = Topics(settings.topic_prefix).events
+    return {tp.partition: at.offset for tp, at in offsets.items() if tp.topic == topic and at.offset >= 0}
+
+
+async def group_lag(settings: KafkaSettings) -> dict[int, tuple[int, int]]:
+    """Committed and end offset of every partition of `voice-events`.
+
+    A partition without a commit counts from its first record. Raises BrokerUnavailable if Kafka does not answer.
+    """
+    try:
+        committed = await committed_offsets(settings)
+        async with state_consumer(settings) as consumer:
+            partitions = await _partitions(consumer, Topics(settings.topic_prefix).events)
+            ends = await consumer.end_offsets(partitions)
+            starts = await consumer.beginning_offsets(partitions)
+        return {tp.partition: (committed.get(tp.partition, starts[tp]), ends[tp]) for tp in partitions}
+    except (KafkaError, OSError) as error:
+        raise BrokerUnavailable.at(settings.bootstrap, error) from error
+
+
+async def stored_until_ms(settings: KafkaSettings, clock: Clock) -> int:
+    """Every record appended before this time has been committed, so its row is stored.
+
+    0 where a partition has records but no commit. Raises KafkaError if Kafka does not answer.
+    """
+    asked_ms = clock.now_ms()
+    async with state_consumer(settings) as consumer:
+        partitions = await _partitions(consumer, Topics(settings.topic_prefix).events)
+        ends = await consumer.end_offsets(partitions)
+        committed = await committed_offsets(settings)
+        behind = {tp: committed.get(tp.partition, 0) for tp in partitions if committed.get(tp.partition, 0) < ends[tp]}
+        return min([asked_ms, *await _append_times(consumer, behind)])
+
+
+async def read_records(settings: KafkaSettings, partition: int, offsets: Sequence[int]) -> dict[int, Any]:
+    """Records of `voice-events` at some offsets of a partition, read again.
+
+    Raises KafkaError if Kafka does not answer, KeyError if a record is no longer in the log.
+    """
+    tp = TopicPartition(Topics(settings.topic_prefix).events, partition)
+    async with state_consumer(settings) as consumer:
+        consumer.assign([tp])
+        found: dict[int, Any] = {}
+        for offset in offsets:
+            consumer.seek(tp, offset)
+            fetched = await consumer.getmany(tp, timeout_ms=READ_MS, max_records=1)
+            found |= {record.offset: record for record in fetched.get(tp, [])}
+    return {offset: found[offset] for offset in offsets}
+
+
+async def _append_times(consumer: AIOKafkaConsumer, offsets: Mapping[TopicPartition, int]) -> list[int]:
+    """Append time of the first record at or after each offset; none where only transaction markers follow."""
+    times = []
+    for tp, offset in offsets.items():
+        consumer.assign([tp])
+        consumer.seek(tp, offset)
+        fetched = await consumer.getmany(tp, timeout_ms=READ_MS, max_records=1)
+        times += [records[0].timestamp for records in fetched.values()]
+    return times
+
+
+async def _partitions(consumer: AIOKafkaConsumer, topic: str) -> list[TopicPartition]:
+    numbers = consumer.partitions_for_topic(topic)
+    if numbers is None:
+        await consumer._client.force_metadata_update()
+        numbers = consumer.partitions_for_topic(topic) or set()
+    return [TopicPartition(topic, number) for number in sorted(numbers)]

@@ -1,0 +1,127 @@
+"""Faust tables whose state is written to and read from the changelog in bulk.
+
+Stock tables send one changelog record per write without knowing whether it arrived, and read them back one by one.
+"""
+
+import asyncio
+from abc import abstractmethod
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import faust
+import structlog
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from faust.types import TP
+
+log = structlog.get_logger(__name__)
+
+RecordPair = tuple[bytes, bytes | None]
+READ_SECONDS = 60.0
+
+
+class StateTable(faust.Table):  # type: ignore[misc]
+    """A table with one independent state per source partition.
+
+    Subclasses keep the state; this class moves it: `flush` delivers what changed, `on_recovery_completed` restores
+    newly assigned partitions before any of their records is read.
+    """
+
+    def __init__(
+        self,
+        app: Any,
+        *,
+        producer: Callable[[], AIOKafkaProducer],
+        consumer: Callable[[], AIOKafkaConsumer],
+        **options: Any,
+    ) -> None:
+        super().__init__(app, **options)
+        self._state_producer = producer
+        self._state_consumer = consumer
+        self._ends: dict[TP, int] = {}
+        self._loaded: set[int] = set()
+        self._generation = -1
+        self._locks: dict[int, asyncio.Lock] = {}
+
+    @abstractmethod
+    def take_changes(self, partition: int) -> Sequence[RecordPair]:
+        """Changelog records for all that changed since the last call, in the order in which they must be logged."""
+
+    @abstractmethod
+    def apply(self, partition: int, key: bytes, value: bytes | None) -> None:
+        """Take over one changelog record."""
+
+    @abstractmethod
+    def purge(self, partition: int) -> None:
+        """Forget a partition's state and unflushed changes."""
+
+    @property
+    def loaded_partitions(self) -> frozenset[int]:
+        """Partitions whose state is complete in memory."""
+        return frozenset(self._loaded)
+
+    async def flush(self, partition: int) -> int:
+        """Deliver the changes of a partition to the changelog; their number.
+
+        Raises KafkaError if a delivery fails: nothing that depends on it may be committed then.
+        """
+        async with self._locks.setdefault(partition, asyncio.Lock()):
+            changes = self.take_changes(partition)
+            producer, topic = self._state_producer(), self.changelog_topic_name
+            deliveries = [await producer.send(topic, value, key, partition=partition) for key, value in changes]
+            await asyncio.gather(*deliveries)
+            return len(changes)
+
+    def persisted_offset(self, tp: TP) -> int | None:
+        """The changelog's end: Faust's own recovery has nothing left to read."""
+        return self._ends.get(tp)
+
+    async def on_rebalance(
+        self, assigned: set[TP], revoked: set[TP], newly_assigned: set[TP], generation_id: int = 0
+    ) -> None:
+        """Drop the state of partitions that are gone, or that someone else may have owned in between."""
+        mine = {tp for tp in assigned if tp.topic == self.changelog_topic_name}
+        keep = {tp.partition for tp in mine - newly_assigned} if generation_id == self._generation + 1 else set()
+        self._generation = generation_id
+        for partition in self._loaded - keep:
+            self.purge(partition)
+        self._loaded &= keep
+        ends = await self.app.consumer.highwaters(*mine) if mine else {}
+        self._ends = {tp: (ends.get(tp) or 0) - 1 for tp in mine}
+
+    def apply_changelog_batch(self, batch: Any) -> None:
+        """Ignore what Faust reads between `on_rebalance` and recovery: the restore reads it as well."""
+
+    async def on_recovery_completed(self, active_tps: set[TP], standby_tps: set[TP]) -> None:
+        """Restore the newly assigned partitions; the worker stops if that fails."""
+        wanted = {tp.partition for tp in active_tps if tp.topic == self.changelog_topic_name} - self._loaded
+        if not wanted:
+            return
+        try:
+            await self._restore(wanted)
+        except Exception as error:  # noqa: BLE001  (Faust drops exceptions of this hook; the app must stop instead)
+            await self.app.crash(error)
+
+    async def _restore(self, partitions: set[int]) -> None:
+        generation = self.app.consumer_generation_id
+        for partition in partitions:
+            self.purge(partition)  # an abandoned restore may have left a part
+        consumer = self._state_consumer()
+        await consumer.start()
+        try:
+            tps = [TopicPartition(self.changelog_topic_name, partition) for partition in sorted(partitions)]
+            consumer.assign(tps)
+            await consumer.seek_to_beginning(*tps)
+            ends = await consumer.end_offsets(tps)
+            count = 0
+            while pending := [tp for tp in tps if await consumer.position(tp) < ends[tp]]:
+                fetched = await asyncio.wait_for(consumer.getmany(*pending, timeout_ms=1000), READ_SECONDS)
+                if self.app.consumer_generation_id != generation:
+                    return
+                for tp, records in fetched.items():
+                    count += len(records)
+                    for record in records:
+                        self.apply(tp.partition, record.key, record.value)
+        finally:
+            await consumer.stop()
+        self._loaded |= partitions
+        log.info("State restored", table=self.name, partitions=sorted(partitions), records=count)

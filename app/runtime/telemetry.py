@@ -1,0 +1,131 @@
+"""Every metric of the monitor, and one method for each thing that happens.
+
+Labels are bounded: partitions, reasons, error codes. Ids and organisations never become labels.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+import msgspec
+import structlog
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, generate_latest
+
+from app.domain.events import Anomalies
+
+log = structlog.get_logger(__name__)
+
+disable_created_metrics()  # type: ignore[no-untyped-call]  # twice the series, nothing that anybody reads
+
+SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+
+
+class Telemetry:
+    """The metrics of one worker, in a registry of their own."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self._accepted = self._counter("voicemon_events_accepted", "Events accepted for the first time")
+        self._duplicates = self._counter("voicemon_events_duplicate", "Events whose id was accepted before")
+        self._rejected = self._counter("voicemon_events_rejected", "Records refused", "reason")
+        self._late = self._counter("voicemon_events_late", "Events stored but not counted live: their window is gone")
+        self._anomalies = self._counter("voicemon_event_anomalies", "Odd parts of accepted events", "kind")
+        self._stored = self._counter("voicemon_rows_stored", "Rows that ClickHouse has confirmed")
+        self._refused = self._counter("voicemon_rows_refused", "Rows that ClickHouse refuses for good")
+        self._insert_seconds = self._histogram("voicemon_insert_seconds", "Duration of confirmed inserts")
+        self._store_errors = self._counter("voicemon_store_errors", "Failed writes, each tried again", "code")
+        self._outage_seconds = self._counter("voicemon_sink_outage_seconds", "Time without a store, ended outages")
+        self._flushed = self._counter("voicemon_changelog_records", "State records delivered to changelogs", "table")
+        self._flush_seconds = self._histogram(
+            "voicemon_changelog_flush_seconds", "Duration of a changelog flush", "table"
+        )
+        self._lag = self._gauge("voicemon_lag_records", "Records appended but not yet counted", "partition")
+        self._uncommitted = self._gauge(
+            "voicemon_uncommitted_records", "Records counted but not yet committed", "partition"
+        )
+        self._backlog = self._gauge("voicemon_sink_backlog_bytes", "Rows accepted but not yet stored")
+        self._blocked = self._gauge("voicemon_sink_blocked_seconds", "Time since the store stopped taking rows, else 0")
+        self._remembered = self._gauge("voicemon_remembered_ids", "Event ids in the duplicate filter")
+        self._ready = self._gauge("voicemon_ready", "1 if every figure of this worker is complete and current")
+        self._hours = self._counter("voicemon_rollup_hours", "Hours recomputed")
+        self._rollup_failures = self._counter(
+            "voicemon_rollup_failures", "Periods that could not be recomputed, tried again"
+        )
+        self._rollup_seconds = self._histogram("voicemon_rollup_seconds", "Duration of one roll-up run")
+
+    def _counter(self, name: str, text: str, *labels: str) -> Counter:
+        return Counter(name, text, labels, registry=self.registry)
+
+    def _gauge(self, name: str, text: str, *labels: str) -> Gauge:
+        return Gauge(name, text, labels, registry=self.registry)
+
+    def _histogram(self, name: str, text: str, *labels: str) -> Histogram:
+        return Histogram(name, text, labels, registry=self.registry, buckets=SECONDS)
+
+    def exposition(self) -> bytes:
+        """All metrics in Prometheus' text format."""
+        return generate_latest(self.registry)
+
+    def events_counted(self, accepted: int, duplicates: int, late: int) -> None:
+        """A slice of the log was counted."""
+        self._accepted.inc(accepted)
+        self._duplicates.inc(duplicates)
+        self._late.inc(late)
+
+    def events_rejected(self, count: int, reason: str) -> None:
+        """Records went to the dead-letter topic."""
+        self._rejected.labels(reason).inc(count)
+
+    def anomalies_found(self, found: Anomalies) -> None:
+        """Accepted events had odd parts that were dropped or overruled."""
+        for kind, count in msgspec.structs.asdict(found).items():
+            if kind != "any_found" and count:
+                self._anomalies.labels(kind).inc(count)
+
+    def rows_stored(self, count: int, seconds: float) -> None:
+        """ClickHouse confirmed rows."""
+        self._stored.inc(count)
+        self._insert_seconds.observe(seconds)
+
+    def rows_refused(self, count: int) -> None:
+        """ClickHouse refused rows that had passed validation."""
+        self._refused.inc(count)
+        log.error("ClickHouse refuses rows that passed validation; they are in the dead-letter topic", rows=count)
+
+    def store_unavailable(self, code: str) -> None:
+        """A write failed and will be tried again."""
+        self._store_errors.labels(code).inc()
+
+    def store_available(self, seconds: float) -> None:
+        """The store takes rows again."""
+        self._outage_seconds.inc(seconds)
+
+    def state_flushed(self, table: str, records: int, seconds: float) -> None:
+        """Changed state reached its changelog."""
+        self._flushed.labels(table).inc(records)
+        self._flush_seconds.labels(table).observe(seconds)
+
+    def progress(self, lag: Mapping[int, int], uncommitted: Mapping[int, int]) -> None:
+        """How far each partition has been read and committed."""
+        for gauge, values in ((self._lag, lag), (self._uncommitted, uncommitted)):
+            gauge.clear()
+            for partition, value in values.items():
+                gauge.labels(str(partition)).set(value)
+
+    def backlog(self, size_bytes: int, blocked_seconds: float) -> None:
+        """What waits for the store."""
+        self._backlog.set(size_bytes)
+        self._blocked.set(blocked_seconds)
+
+    def remembered_ids(self, count: int) -> None:
+        """Size of the duplicate filter."""
+        self._remembered.set(count)
+
+    def readiness(self, is_ready: bool) -> None:
+        """Whether the worker is ready."""
+        self._ready.set(1 if is_ready else 0)
+
+    def rolled_up(self, hours: int, failures: int, seconds: float) -> None:
+        """One roll-up run ended."""
+        self._hours.inc(hours)
+        self._rollup_failures.inc(failures)
+        self._rollup_seconds.observe(seconds)

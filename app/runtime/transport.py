@@ -1,0 +1,292 @@
+"""Faust transport that hands an agent one message per fetched range of a partition, and commits only what is safe.
+
+Stock Faust delivers one message per record and derives commits from gaps between acknowledged offsets; with ranges
+that arithmetic commits work that was never done. Here a `Range` is the unit: it is fetched, counted and completed,
+and a partition's committed offset is the end of its longest prefix of completed ranges.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import faust
+from aiokafka.errors import KafkaError
+from faust.transport.drivers import aiokafka as driver
+from faust.types import TP
+from faust.types.tuples import ConsumerMessage
+
+IDLE_SECONDS = 0.05
+
+
+@dataclass(slots=True, eq=False)
+class Range:
+    """A run of records of one partition, in offset order.
+
+    `previous` is the last offset of the range before it, None directly after a seek. `epoch` names the seek after
+    which it was fetched: a range of an earlier epoch has been forgotten and will be fetched again.
+    """
+
+    tp: TP
+    records: list[Any]
+    previous: int | None
+    epoch: int
+    first: int = field(init=False)
+    last: int = field(init=False)
+    last_append_ms: int = field(init=False)
+    is_counted: bool = False
+    is_complete: bool = False
+
+    def __post_init__(self) -> None:
+        self.first = self.records[0].offset
+        self.last = self.records[-1].offset
+        self.last_append_ms = self.records[-1].timestamp
+
+
+@dataclass(frozen=True, slots=True)
+class RangePolicy:
+    """Which topics are read in ranges, how large, and what must be durable before their offsets are committed."""
+
+    topics: frozenset[str]
+    records: int
+    in_flight: int
+    before_commit: Callable[[Collection[int]], Awaitable[None]]
+    after_commit: Callable[[Mapping[int, int]], None]
+    forget: Callable[[], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a partition has been read.
+
+    `lag` counts records that may be read but are not counted yet, `uncommitted` those counted or fetched beyond the
+    commit. `contact_ms` is when the broker last answered, `is_current` whether all it had then has been counted.
+    """
+
+    lag: int
+    uncommitted: int
+    contact_ms: int
+    is_current: bool
+
+
+class RangeApp(faust.App):  # type: ignore[misc]
+    """A Faust app whose consumer follows `range_policy`."""
+
+    range_policy: RangePolicy
+
+
+class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
+    """The thread that talks to the broker: reads committed records only, and takes a failed commit as not done."""
+
+    def _create_worker_consumer(self, transport: Any) -> Any:
+        consumer = super()._create_worker_consumer(transport)
+        consumer._isolation_level = "read_committed"  # Faust ties this to exactly_once; publishers may use transactions
+        return consumer
+
+    async def _commit(self, offsets: Mapping[TP, int]) -> bool:
+        consumer = self._ensure_consumer()
+        owned = {tp: offset for tp, offset in offsets.items() if tp in self.assignment()}
+        if not owned:
+            return False
+        try:
+            await consumer.commit({driver.ensure_aiokafka_TP(tp): offset for tp, offset in owned.items()})
+        except KafkaError as error:
+            # Nothing is lost: the same offsets are tried again, or their records are read again by the next owner.
+            self.log.warning("Offsets not committed, trying again later: %r", error)
+            return False
+        return True
+
+    def position_states(self) -> dict[TP, tuple[int, int, int]]:
+        """Next offset to read, last stable offset and time of the last answer, for partitions that have all three."""
+        subscription = self._consumer._subscription.subscription if self._consumer is not None else None
+        assignment = subscription.assignment if subscription is not None else None
+        states: dict[TP, tuple[int, int, int]] = {}
+        if assignment is None:
+            return states
+        for tp in assignment.tps:
+            state = assignment.state_value(tp)
+            if state is not None and state.has_valid_position and state.lso is not None and state.timestamp:
+                states[TP(tp.topic, tp.partition)] = (state.position, state.lso, state.timestamp)
+        return states
+
+    async def keep_polling(self) -> None:
+        """Count as a poll, so that a member that fetches nothing on purpose stays in the group."""
+        await self.call_thread(self._touch_fetch_context)
+
+    async def _touch_fetch_context(self) -> None:
+        with self._ensure_consumer()._subscription.fetch_context():
+            pass
+
+
+class Consumer(driver.Consumer):  # type: ignore[misc]
+    """Delivers ranges and commits the completed prefix of each partition."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self._ranges: dict[TP, deque[Range]] = {}
+        self._last_offset: dict[TP, int] = {}
+        self._safe: dict[TP, tuple[int, int]] = {}
+        self._epoch = 0
+        self._held = False
+        self._counted = asyncio.Event()
+        super().__init__(*args, **kwargs)
+        self._policy: RangePolicy = self.app.range_policy
+
+    def _new_consumer_thread(self) -> ConsumerThread:
+        return ConsumerThread(self, loop=self.loop, beacon=self.beacon)
+
+    @property
+    def epoch(self) -> int:
+        """Number of seeks so far; a range of another epoch is void."""
+        return self._epoch
+
+    def hold(self) -> None:
+        """Fetch nothing from range topics until `release`; the group membership stays."""
+        self._held = True
+
+    def release(self) -> None:
+        """Fetch again."""
+        self._held = False
+
+    @property
+    def is_held(self) -> bool:
+        """True between `hold` and `release`."""
+        return self._held
+
+    def mark_counted(self, done: Range) -> None:
+        """The range no longer limits fetching."""
+        done.is_counted = True
+        self._counted.set()
+
+    def mark_complete(self, done: Range) -> None:
+        """Everything that the range causes is durable; its end may be committed once all before it are complete."""
+        done.is_complete = True
+        if done.epoch != self._epoch:
+            return
+        queue = self._ranges[done.tp]
+        while queue and queue[0].is_complete:
+            head = queue.popleft()
+            self._safe[head.tp] = (head.last + 1, head.last_append_ms)
+
+    def progress(self) -> dict[int, Progress]:
+        """Progress of every assigned partition of the range topics that the broker has answered for."""
+        assigned = self._thread.position_states() if self._thread is not None else {}
+        found: dict[int, Progress] = {}
+        for tp, (position, end, contact_ms) in assigned.items():
+            if tp.topic in self._policy.topics:
+                uncounted = [held for held in self._ranges.get(tp, ()) if not held.is_counted]
+                read = uncounted[0].first if uncounted else position
+                committed = self._committed_offset[tp] or 0
+                found[tp.partition] = Progress(
+                    max(end - read, 0), max(position - committed, 0), contact_ms, read >= end
+                )
+        return found
+
+    async def _getmany(self, active_partitions: set[TP] | None, timeout: float) -> Any:
+        # Nothing may be queued while rebalancing: Faust clears the agents' queues when recovery ends.
+        if active_partitions is not None and (self._held or self.app.rebalancing):
+            active_partitions = {tp for tp in active_partitions if tp.topic not in self._policy.topics}
+            if not active_partitions:
+                await self._thread.keep_polling()
+                await asyncio.sleep(IDLE_SECONDS)
+                return {}
+        return await super()._getmany(active_partitions=active_partitions, timeout=timeout)
+
+    async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, Any]]:
+        """Ranges of range topics, single records of others (the tables' changelogs)."""
+        epoch = self._epoch
+        records, active = await self._wait_next_records(timeout)
+        if not records or self.should_stop:
+            return
+        if not self._is_live(epoch):
+            # The fetch crossed a rebalance: nobody knows which position these records came from.
+            await self.perform_seek()
+            return
+        for tp, fetched in records.items():
+            if not (active is None or tp in active or tp in self._buffered_partitions):
+                continue
+            self.app.monitor.track_tp_end_offset(tp, self.highwater(tp))
+            stream = self._range_messages(tp, fetched, epoch) if tp.topic in self._policy.topics else None
+            if stream is None:
+                for record in fetched:
+                    yield tp, self._to_message(tp, record)
+                continue
+            async for message in stream:
+                yield tp, message
+
+    def _is_live(self, epoch: int) -> bool:
+        return self.flow_active and self._epoch == epoch
+
+    async def _range_messages(self, tp: TP, fetched: list[Any], epoch: int) -> AsyncIterator[Any]:
+        size = self._policy.records
+        for start in range(0, len(fetched), size):
+            await self._wait_for_room(epoch)
+            if not self._is_live(epoch):
+                return
+            yield self._range_message(Range(tp, fetched[start : start + size], self._last_offset.get(tp), epoch))
+
+    def _range_message(self, new: Range) -> Any:
+        self._last_offset[new.tp] = new.last
+        self._ranges.setdefault(new.tp, deque()).append(new)
+        return ConsumerMessage(
+            new.tp.topic, new.tp.partition, new.last, new.last_append_ms / 1000.0, 0, (), None, new, None, 0, 0, new.tp,
+            generation_id=self.app.consumer_generation_id,
+        )  # fmt: skip
+
+    async def _wait_for_room(self, epoch: int) -> None:
+        while self._is_live(epoch) and self._uncounted() >= self._policy.in_flight:
+            self._counted.clear()
+            try:
+                await asyncio.wait_for(self._counted.wait(), IDLE_SECONDS)
+            except TimeoutError:
+                continue
+
+    def _uncounted(self) -> int:
+        return sum(not entry.is_counted for queue in self._ranges.values() for entry in queue)
+
+    async def force_commit(self, topics: Any = None, start_new_transaction: bool = True) -> bool:
+        """Flush the tables, then commit the completed prefix of each partition."""
+        safe = {tp: at for tp, at in self._safe.items() if self._should_commit(tp, at[0])}
+        if not safe:
+            return False
+        try:
+            await self._policy.before_commit([tp.partition for tp in safe])
+        except KafkaError as error:
+            await self.crash(error)
+            return False
+        offsets = {tp: offset for tp, (offset, _) in safe.items()}
+        if not await self._commit(offsets):
+            return False
+        self._committed_offset.update(offsets)
+        self.app.monitor.on_tp_commit(offsets)
+        self._policy.after_commit({tp.partition: append_ms for tp, (_, append_ms) in safe.items()})
+        return True
+
+    async def _add_gap(self, tp: TP, offset_from: int, offset_to: int) -> None:
+        """Nothing to keep: the completed prefix alone decides what is committed."""
+
+    async def perform_seek(self) -> None:
+        """Go back to the committed offsets and forget every range fetched before."""
+        await super().perform_seek()
+        self._forget()
+
+    async def on_partitions_revoked(self, revoked: set[TP]) -> None:
+        """Commit what is complete while the partitions are still ours, then forget the rest."""
+        await self.commit()  # may only wait for a commit that has begun earlier
+        await self.commit()
+        await super().on_partitions_revoked(revoked)
+        self._forget()
+
+    def _forget(self) -> None:
+        self._epoch += 1
+        self._ranges.clear()
+        self._last_offset.clear()
+        self._safe.clear()
+        self._counted.set()
+        self._policy.forget()
+
+
+class Transport(driver.Transport):  # type: ignore[misc]
+    """Kafka through aiokafka, read in ranges; URL scheme `voicemon`."""
+
+    Consumer: ClassVar[type[Consumer]] = Consumer

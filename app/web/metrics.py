@@ -1,0 +1,29 @@
+"""`/api/v1/metrics/…`: live figures."""
+
+from aiohttp import web
+
+from app.queries.realtime import real_time_metrics
+from app.web.contract import WorkerView
+from app.web.keys import STALE_MS, WORKER
+from app.web.responses import ApiError, json_response, only_parameters, optional_text
+
+routes = web.RouteTableDef()
+
+
+@routes.get("/api/v1/metrics/realtime")
+async def realtime(request: web.Request) -> web.Response:
+    """The eight counters of the current hour and of the last 60 minutes, platform-wide or of one organisation."""
+    only_parameters(request, "organizationId")
+    organization_id = optional_text(request, "organizationId")
+    worker = request.app[WORKER]
+    age = freshness(worker, request.app[STALE_MS])
+    return json_response({**real_time_metrics(worker.counters, organization_id, worker.now_ms()), **age})
+
+
+def freshness(worker: WorkerView, stale_ms: int) -> dict[str, object]:
+    """`asOf` and `stale` of live figures. Raises ApiError 503 while they are not complete."""
+    reason = worker.incomplete()
+    if reason is not None:
+        raise ApiError(503, "recovering", reason)
+    as_of_ms = worker.as_of_ms()
+    return {"asOf": as_of_ms, "stale": worker.now_ms() - as_of_ms > stale_ms}

@@ -1,0 +1,192 @@
+"""Life of a worker process: serve at once, wait for Kafka and ClickHouse, ingest, and stop without losing a record."""
+
+import asyncio
+import signal
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack, suppress
+from typing import TypeVar
+
+import structlog
+from aiokafka.errors import KafkaError
+
+from app.live import LiveWorker
+from app.main import TABLES, Outside, Parts, build_app, flush
+from app.runtime.broker import prepare_topics, state_producer
+from app.runtime.clock import Clock, SystemClock
+from app.runtime.errors import BrokerUnavailable, SinkUnavailable, VoicemonError
+from app.runtime.settings import Settings
+from app.runtime.telemetry import Telemetry
+from app.web.server import build_web, serving
+from sinks.clickhouse.client import StoreError, connect
+from sinks.clickhouse.schema import migrate
+from sinks.clickhouse.sink import ClickHouseSink
+
+log = structlog.get_logger(__name__)
+
+Result = TypeVar("Result")
+
+RETRY_SECONDS = 1.0
+DRAIN_SECONDS = 4.0
+BLOCKED_DRAIN_SECONDS = 0.5
+STOP_SECONDS = 4.0
+WATCH_SECONDS = 0.2
+FLUSH_SHARE = 0.1
+LONGEST_FLUSH_PAUSE = 2.0
+"""Changelog flushes take at most that share of the time, so they come less often under load, but within this pause."""
+
+
+class WorkerCrashed(VoicemonError):
+    """The worker met something unforeseen and stopped without a commit; a restart reads on from the last one."""
+
+
+class Worker:
+    """One worker; `run` it once."""
+
+    def __init__(self, settings: Settings, *, clock: Clock | None = None) -> None:
+        self.settings = settings
+        self.clock = clock or SystemClock()
+        self.telemetry = Telemetry()
+        self.view = LiveWorker(settings, self.clock, self.telemetry)
+
+    async def run(self, stop: asyncio.Event, on_serving: Callable[[int], None] = lambda port: None) -> None:
+        """Work until `stop` is set, then finish within 10 s. `on_serving` is told the port of the web views.
+
+        Raises WorkerCrashed if the worker stopped by itself, VoicemonError if its port is taken.
+        """
+        web = build_web(self.view, int(self.settings.ingest.stale_seconds * 1000))
+        async with serving(web, self.settings.web) as port:
+            log.info("Worker serves its views", url=f"http://{self.settings.web.host}:{port}")
+            on_serving(port)
+            work = asyncio.create_task(self._work(stop))
+            await asyncio.wait([work, asyncio.create_task(stop.wait())], return_when=asyncio.FIRST_COMPLETED)
+            await work
+
+    async def _work(self, stop: asyncio.Event) -> None:
+        partitions = await self._until_it_answers("kafka", self._prepare_topics, stop)
+        if partitions is None:
+            return
+        async with AsyncExitStack() as resources:
+            producer = state_producer(self.settings.kafka)
+            await producer.start()
+            resources.push_async_callback(producer.stop)
+            sink = ClickHouseSink(self.settings.clickhouse)
+            resources.push_async_callback(sink.close)
+            outside = Outside(partitions, producer, sink, self.telemetry, self.clock)
+            parts = build_app(self.settings, outside)
+            self.view.started(parts, partitions)
+            await self._run_parts(parts, stop)
+        log.info("Worker has stopped")
+
+    async def _run_parts(self, parts: Parts, stop: asyncio.Event) -> None:
+        tasks = [
+            asyncio.create_task(self._store(parts, stop), name="store"),
+            asyncio.create_task(self._flush_changelogs(parts), name="flush"),
+            asyncio.create_task(self._watch(parts), name="watch"),
+            asyncio.create_task(parts.app._crashed.wait(), name="crash"),
+            asyncio.create_task(stop.wait(), name="stop"),
+        ]
+        try:
+            await parts.app.start()
+            ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            self._raise_failure(parts, ended, stop)
+        finally:
+            await self._stop_parts(parts)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _raise_failure(self, parts: Parts, ended: set[asyncio.Task[object]], stop: asyncio.Event) -> None:
+        reason = parts.app.crash_reason if parts.app.crashed else None
+        for task in ended:
+            reason = reason or task.exception()
+        if reason is not None:
+            log.error("Worker stops without a commit; start it again", reason=repr(reason))
+            raise WorkerCrashed(f"the worker has stopped: {reason}") from reason
+        if not stop.is_set():
+            raise WorkerCrashed("the worker has stopped: a task of it ended early")
+
+    async def _stop_parts(self, parts: Parts) -> None:
+        """Fetch nothing more, store what is counted if the store lets us, commit what is stored, leave the group."""
+        if parts.app._consumer is not None and not parts.app.crashed:
+            parts.app.consumer.hold()
+            await parts.writer.drain(BLOCKED_DRAIN_SECONDS if parts.writer.is_blocked else DRAIN_SECONDS)
+        try:
+            await asyncio.wait_for(parts.app.stop(), STOP_SECONDS)
+        except (TimeoutError, KafkaError) as error:
+            log.warning("Kafka client did not stop in time; what is uncommitted will be read again", reason=repr(error))
+
+    async def _prepare_topics(self) -> int:
+        return await prepare_topics(self.settings.kafka, TABLES)
+
+    async def _until_it_answers(
+        self, name: str, attempt: Callable[[], Awaitable[Result]], stop: asyncio.Event
+    ) -> Result | None:
+        """What the attempt gives once it works, None if the worker is stopped first; logs each change of state once."""
+        while not stop.is_set():
+            try:
+                result = await attempt()
+            except (BrokerUnavailable, SinkUnavailable, StoreError) as error:
+                if self.view.waits_for(name, str(error)):
+                    log.warning("Worker waits", wait_for=name, reason=str(error))
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(stop.wait(), RETRY_SECONDS)
+            else:
+                self.view.has(name)
+                return result
+        return None
+
+    async def _store(self, parts: Parts, stop: asyncio.Event) -> None:
+        """Bring the schema up to date, then write rows for ever."""
+        if await self._until_it_answers("clickhouse", self._migrate, stop) is None:
+            return
+        await parts.writer.run()
+
+    async def _migrate(self) -> bool:
+        await asyncio.to_thread(self._migrate_in_thread)
+        return True
+
+    def _migrate_in_thread(self) -> None:
+        client = connect(self.settings.clickhouse)
+        try:
+            migrate(client, self.settings)
+        finally:
+            client.close()
+
+    async def _flush_changelogs(self, parts: Parts) -> None:
+        """Deliver changed state often enough that a restart repeats little."""
+        loop = asyncio.get_running_loop()
+        tables = (parts.counters, parts.seen)
+        pause = self.settings.ingest.flush_seconds
+        while True:
+            await asyncio.sleep(pause)
+            started = loop.time()
+            if not parts.app.rebalancing:
+                await flush(tables, parts.counters.loaded_partitions & parts.seen.loaded_partitions, self.telemetry)
+            pause = max(
+                self.settings.ingest.flush_seconds, min((loop.time() - started) / FLUSH_SHARE, LONGEST_FLUSH_PAUSE)
+            )
+
+    async def _watch(self, parts: Parts) -> None:
+        """Pause fetching while the backlog is full; keep the gauges."""
+        while True:
+            consumer = parts.app._consumer
+            if consumer is not None:
+                self._bound_backlog(parts)
+            self.view.keep_gauges()
+            await asyncio.sleep(WATCH_SECONDS)
+
+    def _bound_backlog(self, parts: Parts) -> None:
+        consumer, backlog = parts.app.consumer, parts.writer.backlog_bytes
+        if parts.writer.is_full and not consumer.is_held:
+            consumer.hold()
+            log.warning("Backlog is full: partitions pause until ClickHouse takes rows", backlog_bytes=backlog)
+        elif consumer.is_held and backlog < self.settings.clickhouse.backlog_bytes // 2:
+            consumer.release()
+            log.info("Backlog has room again: partitions go on", backlog_bytes=backlog)
+
+
+def stop_on_signals(stop: asyncio.Event) -> None:
+    """Set `stop` at SIGTERM or SIGINT of this process."""
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
