@@ -1,6 +1,5 @@
 """Decoding of records: a fast way for the usual event, the rule book for everything else."""
 
-import re
 from typing import Final
 
 import msgspec
@@ -27,10 +26,17 @@ __all__ = [
     "event_key",
 ]
 
-_decode_usual: Final = msgspec.json.Decoder(PipelineEvent).decode
-_is_usual_id: Final = re.compile(
-    r"(?!00000000-0000-0000-0000-000000000000)[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\Z"
-).match
+NOT_USUAL: Final = (msgspec.MsgspecError, ValueError, TypeError, RecursionError)
+"""What strict decoding raises for a value that the rule book has to judge."""
+
+decode_usual: Final = msgspec.json.Decoder(PipelineEvent).decode
+# One C-level pass over the id instead of a regular expression, which costs twice the time: hexadecimal digits become h,
+# hyphens stay, everything else becomes a question mark. Upper-case digits are the rule book's matter.
+_ID_SHAPE: Final = b"hhhhhhhh-hhhh-hhhh-hhhh-hhhhhhhhhhhh"
+_SHAPE_OF_BYTE: Final = bytes(
+    ord("h") if byte in b"0123456789abcdef" else ord("-") if byte == ord("-") else ord("?") for byte in range(256)
+)
+_NIL_ID: Final = "00000000-0000-0000-0000-000000000000"
 
 
 def decode_event(value: bytes | None, append_time_ms: int, limits: AgeLimits, anomalies: Anomalies) -> PipelineEvent:
@@ -41,17 +47,25 @@ def decode_event(value: bytes | None, append_time_ms: int, limits: AgeLimits, an
     times faster for an event that is as the domain describes it.
     """
     try:
-        event = _decode_usual(value)  # type: ignore[arg-type]  # None raises TypeError
-    except (msgspec.MsgspecError, ValueError, TypeError, RecursionError):
+        event = decode_usual(value)  # type: ignore[arg-type]  # None raises TypeError
+    except NOT_USUAL:
         return decode_leniently(value, append_time_ms, limits, anomalies)
+    event_id = event.event_id
     age_ms = append_time_ms - event.timestamp
-    if not (-limits.max_ahead_ms <= age_ms <= limits.max_age_ms and _is_usual_id(event.event_id)):
+    if (
+        event_id.encode().translate(_SHAPE_OF_BYTE) != _ID_SHAPE
+        or event_id == _NIL_ID
+        or not -limits.max_ahead_ms <= age_ms <= limits.max_age_ms
+    ):
         return decode_leniently(value, append_time_ms, limits, anomalies)
     metadata = event.metadata
-    if metadata is not None and (
-        metadata.ai_cost == 0 or metadata.confidence_score == 0 or metadata.transcript_duration == 0
-    ):
-        # -0.0 must become 0.0
-        return decode_leniently(value, append_time_ms, limits, anomalies)
+    if metadata is not None:
+        # Negative zero becomes zero, so that equal events have equal bytes.
+        if metadata.ai_cost == 0.0:
+            metadata.ai_cost = 0.0
+        if metadata.confidence_score == 0.0:
+            metadata.confidence_score = 0.0
+        if metadata.transcript_duration == 0.0:
+            metadata.transcript_duration = 0.0
     settle_derived(event, anomalies)
     return event
