@@ -5,8 +5,9 @@ import base64
 import logging
 import subprocess
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 from aiokafka.admin import AIOKafkaAdminClient
@@ -105,10 +106,7 @@ class LocalKafka:
 
     def is_answering(self, seconds: float) -> bool:
         """Whether this very cluster (not a foreign one on the same port) answers a client within `seconds`."""
-        expected = self._cluster_id()
-        # A thread of its own: the caller may already run an event loop.
-        with ThreadPoolExecutor(1) as thread:
-            return thread.submit(asyncio.run, _describes(self.address, expected, seconds)).result()
+        return answers(self.address, seconds, self._cluster_id())
 
     def _properties(self) -> str:
         controller = f"{HOST}:{free_port()}"
@@ -149,16 +147,34 @@ def _log4j() -> Path:
     return POM.with_name("log4j2.xml")
 
 
-async def _describes(address: str, cluster_id: str, seconds: float) -> bool:
-    # A broker that is not there yet is expected here, aiokafka would print an error for each attempt.
-    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+def answers(address: str, seconds: float, cluster_id: str | None = None) -> bool:
+    """Whether a broker at `address` (of this cluster, if one is named) answers a client within `seconds`."""
+    # A thread of its own: the caller may already run an event loop.
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, _describes(address, seconds, cluster_id)).result()
+
+
+async def _describes(address: str, seconds: float, cluster_id: str | None) -> bool:
     client = AIOKafkaAdminClient(bootstrap_servers=address, request_timeout_ms=int(seconds * 1000))
     try:
         async with asyncio.timeout(seconds):
-            await client.start()
+            with _quiet_client():
+                await client.start()
             cluster = await client.describe_cluster()
-            return bool(cluster["brokers"]) and cluster["cluster_id"] == cluster_id
     except (KafkaError, OSError, TimeoutError):
         return False
     finally:
         await client.close()
+    return bool(cluster["brokers"]) and cluster_id in (None, cluster["cluster_id"])
+
+
+@contextmanager
+def _quiet_client() -> Iterator[None]:
+    """A broker that is not there yet is expected: aiokafka would print an error for each attempt."""
+    logger = logging.getLogger("aiokafka")
+    before = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
