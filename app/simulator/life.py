@@ -13,7 +13,7 @@ RUSH_FACTOR = 0.02
 
 @dataclass(slots=True)
 class Life:
-    """Remaining steps, and what all its events share.
+    """Remaining steps, which of their events are sent twice, and what all its events share.
 
     `shift_ms` is how long before their sending the events happened: the same for the whole life, so that durations
     and order stay true.
@@ -21,6 +21,7 @@ class Life:
 
     identity: Mapping[str, object]
     steps: deque[Step]
+    resends: deque[bool] = field(default_factory=deque)
     shift_ms: int = 0
     hides_organisation: bool = False
     started_at_ms: int | None = field(default=None)

@@ -94,20 +94,19 @@ class Timeline:
             self._pending -= 1
             if isinstance(item, _Resend):
                 return Scheduled(send_at_ms, item.event, is_duplicate=True, is_late=item.is_late)
-            return self._happen(now, item, send_at_ms, left)
+            return self._happen(now, item, send_at_ms)
         filler = self._incident_life([rate_limit_step()])
         return Scheduled(send_at_ms, filler.next_event(self._rng, send_at_ms))
 
-    def _happen(self, now: float, life: Life, send_at_ms: int, left: int | None) -> Scheduled:
+    def _happen(self, now: float, life: Life, send_at_ms: int) -> Scheduled:
+        resent = life.resends.popleft()
         event = life.next_event(self._rng, send_at_ms)
         is_late = life.shift_ms > 0
         if life.steps:
             self._push(now + life.steps[0].delay_ms, life)
         elif "artifactId" in event:
             self.unfinished -= 1
-        resent = self._rng.random() < self._options.duplicate_rate
-        if resent and (left is None or self._pending + 1 < left):
-            self._pending += 1
+        if resent:
             self._push(now + self._rng.expovariate(1 / RESEND_MEAN_MS), _Resend(event, is_late))
         return Scheduled(send_at_ms, event, is_late=is_late)
 
@@ -121,9 +120,11 @@ class Timeline:
 
     def _begin(self, now: float, life: Life, left: int | None) -> bool:
         """Whether the life's records still fit; if so, it has begun."""
-        if left is not None and self._pending + len(life.steps) > left:
+        life.resends.extend(self._rng.random() < self._options.duplicate_rate for _ in life.steps)
+        records = len(life.steps) + sum(life.resends)
+        if left is not None and self._pending + records > left:
             return False
-        self._pending += len(life.steps)
+        self._pending += records
         if "artifactId" in life.identity:
             self.artifacts += 1
             self.unfinished += 1
