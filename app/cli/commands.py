@@ -2,12 +2,12 @@
 
 import typer
 
-from app.cli import stack, worker
-
-COMMANDS = [stack, worker]
+from app.cli import publish, simulate, stack, worker
 
 
 def register(app: typer.Typer) -> None:
     """Attach all commands."""
-    for command in COMMANDS:
-        command.register(app)
+    stack.register(app)
+    app.command("worker")(worker.worker)
+    app.command("publish")(publish.publish)
+    app.command("simulate")(simulate.simulate)

@@ -13,11 +13,6 @@ from app.runtime.settings import Settings
 from app.worker import Worker, stop_on_signals
 
 
-def register(app: typer.Typer) -> None:
-    """Attach the command."""
-    app.command("worker")(worker)
-
-
 def worker(
     as_json: Annotated[bool, typer.Option("--json", help="print the address as JSON once it is served")] = False,
 ) -> None:

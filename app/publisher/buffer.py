@@ -117,7 +117,9 @@ class Buffer:
     def drop(self, records: Iterable[Record], reason: DropReason) -> None:
         """Count records as dropped and forget them."""
         with self._lock:
-            self._dropped[reason] += self._forget(records)
+            count = self._forget(records)
+            if count:
+                self._dropped[reason] += count
 
     def _forget(self, records: Iterable[Record]) -> int:
         count = 0
@@ -146,6 +148,11 @@ class Buffer:
         """Whether every record taken was delivered or dropped."""
         return not self._open
 
+    @property
+    def is_half_full(self) -> bool:
+        """Whether half of one of the bounds is used."""
+        return 2 * len(self._open) >= self._limits.events or 2 * self._open_bytes >= self._limits.bytes
+
     def stats(self) -> PublisherStats:
         """The numbers as they are now."""
         with self._lock:
@@ -154,5 +161,5 @@ class Buffer:
                 delivered=self._delivered,
                 buffered=len(self._open),
                 buffered_bytes=self._open_bytes,
-                dropped=dict(self._dropped),
+                dropped={str(reason): count for reason, count in self._dropped.items()},
             )

@@ -73,6 +73,11 @@ class Front:
         """The buffer's numbers."""
         return self._buffer.stats()
 
+    @property
+    def is_half_full(self) -> bool:
+        """Whether half of the buffer is used."""
+        return self._buffer.is_half_full
+
     def refuse_more(self) -> None:
         """Take no further events."""
         self._buffer.close()

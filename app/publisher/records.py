@@ -24,6 +24,7 @@ class DropReason(StrEnum):
     TOO_LARGE = "too_large"
     BUFFER_FULL = "buffer_full"
     CLOSED = "closed"
+    REFUSED_BY_BROKER = "refused_by_broker"
     NOT_DELIVERED = "not_delivered"
 
 

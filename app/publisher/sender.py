@@ -6,9 +6,9 @@ from collections import deque
 from collections.abc import Callable
 
 from app.publisher.buffer import Buffer
-from app.publisher.records import DropReason, Record
+from app.publisher.records import Record
 from app.publisher.reports import Reports
-from app.publisher.transport import RecordsTooLarge, Transport, TransportFailed, partition_of
+from app.publisher.transport import RecordsRefused, Transport, TransportFailed, partition_of
 
 LINGER_SECONDS = 0.02
 BATCH_BYTES = 512 * 1024
@@ -67,10 +67,10 @@ class Lane:
     async def _send(self, batch: list[Record]) -> None:
         try:
             await self._transport.send(self._partition, batch)
-        except RecordsTooLarge:
+        except RecordsRefused as error:
             # A refused batch leaves a hole in the idempotent producer's sequence, so the connection ends either way.
             if len(batch) == 1:
-                self._buffer.drop(batch, DropReason.TOO_LARGE)
+                self._buffer.drop(batch, error.reason)
             for record in batch:
                 record.alone = True
             raise
@@ -102,7 +102,7 @@ class Sender:
             delivered = self._buffer.stats().delivered
             try:
                 await self._run_connection()
-            except RecordsTooLarge as error:
+            except RecordsRefused as error:
                 self._reports.connection_replaced(str(error))
             # Whatever went wrong: a sender that gives up would lose all later events without a word.
             except Exception as error:  # noqa: BLE001

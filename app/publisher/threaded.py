@@ -72,6 +72,11 @@ class Publisher:
         """What became of the events so far."""
         return self._front.stats
 
+    @property
+    def is_half_full(self) -> bool:
+        """Whether half of the buffer is used: time to wait for those who can."""
+        return self._front.is_half_full
+
     def close(self, timeout: float = EXIT_SECONDS) -> CloseReport:
         """Deliver what is in the buffer, for at most `timeout` seconds, and say what was not delivered.
 

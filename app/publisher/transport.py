@@ -7,10 +7,15 @@ from functools import lru_cache
 from typing import Protocol
 
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError, MessageSizeTooLargeError
+from aiokafka.errors import (
+    InvalidTimestampError,
+    KafkaError,
+    MessageSizeTooLargeError,
+    RecordListTooLargeError,
+)
 from aiokafka.partitioner import murmur2
 
-from app.publisher.records import MAX_RECORD_BYTES, Record
+from app.publisher.records import MAX_RECORD_BYTES, DropReason, Record
 from app.runtime.settings import MIB
 
 REQUEST_TIMEOUT_MS = 30_000
@@ -24,8 +29,12 @@ class TransportFailed(Exception):
     """The connection is of no use any more; what it has not acknowledged must be sent by a new one."""
 
 
-class RecordsTooLarge(TransportFailed):
-    """The broker takes no batch of this size."""
+class RecordsRefused(TransportFailed):
+    """The broker blames the records: sent again they would be refused again."""
+
+    def __init__(self, message: str, reason: DropReason) -> None:
+        super().__init__(message)
+        self.reason = reason
 
 
 class Transport(Protocol):
@@ -42,7 +51,7 @@ class Transport(Protocol):
     async def send(self, partition: int, records: Sequence[Record]) -> None:
         """Write the records in order and return when they are acknowledged.
 
-        Raises RecordsTooLarge or TransportFailed; retries in between are the transport's own and add no copies.
+        Raises RecordsRefused or TransportFailed; retries in between are the transport's own and add no copies.
         """
         ...
 
@@ -103,12 +112,14 @@ class KafkaTransport:
         batch = producer.create_batch()
         for record in records:
             if batch.append(key=record.key, value=record.value, timestamp=record.timestamp_ms) is None:
-                raise RecordsTooLarge(f"{len(records)} records do not fit in one batch")
+                raise RecordsRefused(f"{len(records)} records do not fit in one batch", DropReason.TOO_LARGE)
         batch.close()
         try:
             await (await producer.send_batch(batch, self._topic, partition=partition))
-        except MessageSizeTooLargeError as error:
-            raise RecordsTooLarge(str(error)) from error
+        except (MessageSizeTooLargeError, RecordListTooLargeError) as error:
+            raise RecordsRefused(str(error), DropReason.TOO_LARGE) from error
+        except InvalidTimestampError as error:
+            raise RecordsRefused(str(error), DropReason.REFUSED_BY_BROKER) from error
         except (KafkaError, OSError, AssertionError) as error:
             raise TransportFailed(f"Kafka refused a batch for {self._topic}-{partition}: {error!r}") from error
 

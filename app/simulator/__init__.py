@@ -1,0 +1,7 @@
+"""Simulated publishers: whole artifacts through all stages, at an exact rate, the same for the same seed."""
+
+from app.simulator.options import SimulationOptions
+from app.simulator.runner import SimulationSummary, run_simulation
+from app.simulator.timeline import Scheduled, Timeline
+
+__all__ = ["Scheduled", "SimulationOptions", "SimulationSummary", "Timeline", "run_simulation"]
