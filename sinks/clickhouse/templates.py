@@ -1,4 +1,4 @@
-"""The DDL files, filled in with the database's name and the retention settings."""
+"""The SQL files: DDL, filled in with the database's name and the retention settings, and the roll-up's statements."""
 
 import hashlib
 import re
@@ -16,6 +16,8 @@ HOURS_PER_DAY = 24
 MARGIN_HOURS = 1
 # Some 50 years: a date beyond 2106 would wrap, and ClickHouse would delete the rows at once.
 LONGEST_HOURS = 438_000
+# A stage that took longer has no duration.
+LONGEST_DURATION_MS = 48 * 3_600_000
 _FILE_NAME = re.compile(r"(\d{4})_(\w+)\.sql")
 
 
@@ -55,6 +57,13 @@ def migrations() -> list[Template]:
 def views() -> list[Template]:
     """The reading views in the order in which they build on each other."""
     return _load(files(__package__) / "views")
+
+
+@cache
+def rollup_statement(name: str) -> str:
+    """The statement of the roll-up with that name; what varies from run to run stays a query parameter."""
+    text = (files(__package__) / "rollup" / f"{name}.sql").read_text(encoding="utf-8")
+    return _environment().from_string(text).render(longest_duration_ms=LONGEST_DURATION_MS)
 
 
 def ttl_hours(retention: RetentionSettings) -> dict[str, int]:
