@@ -16,6 +16,7 @@ from app.runtime.clock import Clock, SystemClock
 from app.runtime.errors import BrokerUnavailable, SinkUnavailable, VoicemonError
 from app.runtime.settings import Settings
 from app.runtime.telemetry import Telemetry
+from app.snapshots import keep_snapshots
 from app.web.server import build_web, serving
 from sinks.clickhouse.client import StoreError, connect
 from sinks.clickhouse.schema import migrate
@@ -136,10 +137,12 @@ class Worker:
         return None
 
     async def _store(self, parts: Parts, stop: asyncio.Event) -> None:
-        """Bring the schema up to date, then write rows for ever."""
+        """Bring the schema up to date, then write rows and compute snapshots for ever."""
         if await self._until_it_answers("clickhouse", self._migrate, stop) is None:
             return
-        await parts.writer.run()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(parts.writer.run())
+            group.create_task(keep_snapshots(self.settings, self.clock, self.telemetry))
 
     async def _migrate(self) -> bool:
         await asyncio.to_thread(self._migrate_in_thread)

@@ -26,7 +26,9 @@ def main() -> None:
     except ValidationError as error:
         for problem in error.errors():
             name = "VOICEMON_" + "_".join(str(part) for part in problem["loc"]).upper()
-            typer.echo(f"voicemon: {name}: {problem['msg']}", err=True)
+            is_unknown = problem["type"] == "extra_forbidden"
+            text = "there is no such setting, see 'voicemon config show'" if is_unknown else problem["msg"]
+            typer.echo(f"voicemon: {name}: {text}", err=True)
         sys.exit(2)
     except VoicemonError as error:
         typer.echo(f"voicemon: {error}", err=True)

@@ -2,7 +2,7 @@
 
 import typer
 
-from app.cli import publish, simulate, stack, worker
+from app.cli import config, lag, publish, simulate, stack, worker
 
 
 def register(app: typer.Typer) -> None:
@@ -11,3 +11,5 @@ def register(app: typer.Typer) -> None:
     app.command("worker")(worker.worker)
     app.command("publish")(publish.publish)
     app.command("simulate")(simulate.simulate)
+    app.command("lag")(lag.lag)
+    app.add_typer(config.config, name="config")

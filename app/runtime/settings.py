@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 MIB = 1024 * 1024
+PREFIX = "VOICEMON_"
 
 
 class _Group(BaseModel):
@@ -144,7 +145,7 @@ class Settings(BaseSettings):
     """The whole tree; frozen, checked at start, unknown `VOICEMON_` names are refused by `config check`."""
 
     model_config = SettingsConfigDict(
-        env_prefix="VOICEMON_", env_nested_delimiter="_", env_nested_max_split=1, frozen=True, extra="forbid"
+        env_prefix=PREFIX, env_nested_delimiter="_", env_nested_max_split=1, frozen=True, extra="forbid"
     )
     kafka: KafkaSettings = KafkaSettings()  # type: ignore[call-arg]
     clickhouse: ClickHouseSettings = ClickHouseSettings()  # type: ignore[call-arg]
@@ -163,6 +164,16 @@ class Settings(BaseSettings):
         Raises pydantic.ValidationError if a value does not fit.
         """
         return cls()
+
+
+def unknown_names() -> list[str]:
+    """Variables of the environment that look like settings and are none, in alphabetical order."""
+    known = {
+        f"{PREFIX}{group}_{name}".upper()
+        for group, field in Settings.model_fields.items()
+        for name in field.annotation.model_fields  # type: ignore[union-attr]
+    }
+    return sorted(name for name in os.environ if name.upper().startswith(PREFIX) and name.upper() not in known)  # noqa: TID251
 
 
 def inherited_environment() -> dict[str, str]:

@@ -1,0 +1,52 @@
+"""Keeps the snapshots up to date while a worker runs."""
+
+import asyncio
+
+import structlog
+from aiokafka.errors import KafkaError
+
+from agents.roll_up import LogOnly, RollUp, RollUpResult
+from app.runtime.clock import Clock
+from app.runtime.errors import BrokerUnavailable, SinkUnavailable
+from app.runtime.log_position import stored_until_ms
+from app.runtime.settings import Settings
+from app.runtime.telemetry import Telemetry
+from sinks.clickhouse.client import StoreError, connect
+
+log = structlog.get_logger(__name__)
+
+
+class CountedRollUps(LogOnly):
+    """Log lines and metrics of roll-up runs."""
+
+    def __init__(self, telemetry: Telemetry) -> None:
+        self._telemetry = telemetry
+
+    def snapshots_computed(self, result: RollUpResult) -> None:
+        """One run is over."""
+        super().snapshots_computed(result)
+        self._telemetry.rolled_up(len(result.hours), len(result.failed), result.seconds)
+
+
+async def keep_snapshots(settings: Settings, clock: Clock, telemetry: Telemetry) -> None:
+    """Recompute dirty hours and days now and at every interval, for ever.
+
+    Any worker may do it: how far the log is stored comes from the group's commits. While Kafka or ClickHouse does not
+    answer a run is left out; the next one finds the same periods dirty.
+    """
+    while True:
+        try:
+            until_ms = await stored_until_ms(settings.kafka, clock)
+            await asyncio.to_thread(_run_once, settings, clock, telemetry, until_ms)
+        except (KafkaError, BrokerUnavailable, SinkUnavailable, StoreError, OSError) as error:
+            telemetry.rolled_up(0, 1, 0.0)
+            log.warning("Snapshots not computed, trying again later", reason=str(error) or type(error).__name__)
+        await asyncio.sleep(settings.rollup.interval_seconds)
+
+
+def _run_once(settings: Settings, clock: Clock, telemetry: Telemetry, until_ms: int) -> None:
+    client = connect(settings.clickhouse)
+    try:
+        RollUp(client, settings, clock, CountedRollUps(telemetry)).run_once(until_ms)
+    finally:
+        client.close()
