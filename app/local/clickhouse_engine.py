@@ -1,5 +1,6 @@
 """The embedded engine: one open path, one fresh handle per request."""
 
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,7 +17,6 @@ from app.runtime.errors import VoicemonError
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _CONFIG = """<clickhouse>
 <max_server_memory_usage>{memory_bytes}</max_server_memory_usage>
-<timezone>{timezone}</timezone>
 <query_log>
   <database>system</database><table>query_log</table>
   <flush_interval_milliseconds>7500</flush_interval_milliseconds>
@@ -51,7 +51,7 @@ class Answer:
     def column(self) -> list[str]:
         """The only column of a JSONCompactColumns result, as texts."""
         columns: list[list[str]] = orjson.loads(self.body)
-        return [str(value) for value in columns[0]]
+        return [str(value) for value in columns[0]] if columns else []
 
 
 def quoted(text: str) -> str:
@@ -69,8 +69,14 @@ class Engine:
 
     def __init__(self, path: Path, *, memory_bytes: int, timezone: str) -> None:
         path.mkdir(parents=True, exist_ok=True)
+        # The engine takes its time zone from the process only; its own setting `timezone` is ignored when embedded.
+        os.putenv("TZ", timezone)
+        # A bare name can be a file of the working directory to the engine, so that is a folder without any.
+        empty = path / "empty"
+        empty.mkdir(exist_ok=True)
+        os.chdir(empty)
         config = path / "endpoint.xml"
-        config.write_text(_CONFIG.format(memory_bytes=memory_bytes, timezone=timezone))
+        config.write_text(_CONFIG.format(memory_bytes=memory_bytes))
         self._path = str(path)
         try:
             self._keep = chdb.connect(f"{path}?config-file={config}")
@@ -98,6 +104,19 @@ class Engine:
             }
             return Answer(result.bytes() or b"", summary)
 
+    def stream(self, statement: str, output_format: str, context: Context) -> "ResultStream":
+        """The result of one SELECT in pieces, for formats whose pieces can be joined; the caller closes it.
+
+        Raises QueryRefused with the engine's code and message.
+        """
+        return ResultStream(_Handle(self._path, context), statement, output_format, context)
+
+    def kill(self, comment: str) -> None:
+        """Cancel the running statements with this log comment; all of them if it is empty."""
+        condition = f"Settings['log_comment'] = {quoted(comment)}" if comment else "1"
+        with _Handle(self._path, Context()) as handle:
+            handle.query(f"KILL QUERY WHERE {condition} ASYNC FORMAT Null")
+
     def insert(self, head: str, input_format: str, rows: bytes, context: Context) -> Answer:
         """Counts after the rows were stored.
 
@@ -117,6 +136,45 @@ class Engine:
                     "elapsed_ns": str(int(result.elapsed * 1e9)),
                 },
             )
+
+
+class ResultStream:
+    """An open SELECT; its methods may be called from different threads, one at a time."""
+
+    def __init__(self, opener: "_Handle", statement: str, output_format: str, context: Context) -> None:
+        self._opener = opener
+        handle = opener.__enter__()
+        self._rows = self._bytes = 0
+        try:
+            self._result = handle.send_query(statement, output_format, params=dict(context.params))
+        except RuntimeError as error:
+            self._opener.close()
+            raise QueryRefused.of_engine(str(error)) from error
+
+    def next_piece(self) -> bytes:
+        """The next bytes of the result; empty at its end.
+
+        Raises QueryRefused if the engine fails on the way.
+        """
+        try:
+            piece = self._result.fetch()
+        except RuntimeError as error:
+            raise QueryRefused.of_engine(str(error)) from error
+        if piece is None:
+            return b""
+        self._rows += piece.rows_read()
+        body: bytes = piece.bytes() or b""
+        self._bytes += len(body)
+        return body
+
+    def summary(self) -> dict[str, str]:
+        """Figures of what was fetched so far."""
+        return {"read_rows": str(self._rows), "read_bytes": str(self._bytes), "result_rows": str(self._rows)}
+
+    def close(self) -> None:
+        """End the statement, finished or not."""
+        self._result.close()
+        self._opener.close()
 
 
 class _Handle:
@@ -145,6 +203,10 @@ class _Handle:
             pairs.append("readonly = 2")
         if pairs:
             self._handle.query("SET " + ", ".join(pairs))
+
+    def close(self) -> None:
+        """Give the handle up."""
+        self._handle.close()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -70,6 +70,11 @@ class BodyTooLarge(Exception):
     """The decoded body is larger than the bound."""
 
 
+def is_setting(name: str) -> bool:
+    """Whether a name in the URL is a setting of the engine."""
+    return name not in RESERVED and not name.startswith("param_")
+
+
 def credentials_of(request: web.Request) -> Credentials:
     """What the request says in its Authorization header, its X-ClickHouse headers or its URL.
 

@@ -25,7 +25,7 @@ from app.runtime.settings import Settings
 
 log = structlog.get_logger(__name__)
 PARENT_CHECK_SECONDS = 0.5
-SHUTDOWN_SECONDS = 20.0
+SHUTDOWN_SECONDS = 5.0
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -84,7 +84,9 @@ async def _serve(options: argparse.Namespace, settings: Settings) -> int:
     engine = Engine(path, memory_bytes=settings.local.clickhouse_memory_bytes, timezone=options.timezone)
     try:
         endpoint = Endpoint(engine, _users(settings), settings.local.clickhouse_request_bytes)
-        runner = web.AppRunner(endpoint.application(), access_log=None, shutdown_timeout=SHUTDOWN_SECONDS)
+        runner = web.AppRunner(
+            endpoint.application(), access_log=None, handler_cancellation=True, shutdown_timeout=SHUTDOWN_SECONDS
+        )
         await runner.setup()
         site = web.TCPSite(runner, options.host, options.port)
         try:

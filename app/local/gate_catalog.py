@@ -67,7 +67,18 @@ _TEXT_SETTINGS = frozenset(
 _SETTINGS_REFUSED = frozenset(
     # the first three change how a text is parsed, so that another statement would run than the one judged
     {"dialect", "implicit_select", "allow_settings_after_format_in_insert", "readonly", "allow_ddl", "table_disk"}
-    | {"allow_introspection_functions", "enable_json_ast_dialect", "search_orphaned_parts_disks"}
+    # only the endpoint decides whether VALUES may hold expressions
+    | {
+        "input_format_values_interpret_expressions",
+        "allow_introspection_functions",
+        "enable_json_ast_dialect",
+        "search_orphaned_parts_disks",
+    }
+)
+EXPLAIN_SETTINGS = frozenset(
+    {"indexes", "actions", "header", "description", "json", "projections", "sorting", "distributed", "graph", "compact"}
+    | {"optimize", "oneline", "run_passes", "run_query_tree_passes", "dump_ast", "dump_passes", "dump_tree", "passes"}
+    | {"query_tree_passes", "keep_logical_steps", "pretty", "single_line", "column_structure", "input_headers"}
 )
 _SETTING_TYPES_REFUSED = frozenset({"String", "Map", "URI", "Dialect"})
 # Reading files, reaching other machines, running programs, showing what is not the user's, or stopping a thread.
@@ -75,7 +86,7 @@ _FUNCTIONS_REFUSED = re.compile(
     r"file|catboostEvaluate|evalMLMethod|naiveBayes.*|ai[A-Z].*|AI[A-Z].*|hasColumnInTable|joinGet.*|getServerSetting"
     r"|getMacro|getClientHTTPHeader|currentRequestURL|showCertificate|generateSerialID|zookeeper.*|iceberg.*"
     r"|addressTo.*|demangle|logTrace|sleep|sleepEachRow|region[A-Z].*|formatQueryFromJSON|fuzz.*|structureTo.*"
-    r"|initializeAggregation|transaction.*|lemmatize|synonyms|stem|getServerPort|tcpPort|filesystem.*|serverUUID"
+    r"|transaction.*|lemmatize|synonyms|stem|getServerPort|tcpPort|filesystem.*|serverUUID"
     r"|buildId|getOSKernelVersion|globalVariable|__.*",
     re.IGNORECASE,
 )
@@ -112,6 +123,12 @@ class Catalog:
                 if base in self.aggregates or base.lower() in self.aggregates or self._is_combined(base):
                     return True
         return False
+
+    def is_dangerous_call(self, name: str) -> bool:
+        """Whether a word before a bracket names a table function of the engine that is not allowed."""
+        plain = name.strip('`"')
+        is_known = plain.lower() in self.known_table_functions or _FUNCTIONS_REFUSED.fullmatch(plain)
+        return bool(is_known) and plain not in TABLE_FUNCTIONS and not self.allows_function(plain)
 
     def allows_table_function(self, name: str) -> bool:
         """Whether a table function of the engine may be called."""

@@ -10,6 +10,7 @@ from app.local.gate_catalog import (
     DATABASE_ENGINES,
     DICTIONARY_LAYOUTS,
     DICTIONARY_SOURCE_KEYS,
+    EXPLAIN_SETTINGS,
     FORMATS_REFUSED,
     SYSTEM_COMMANDS,
     TABLE_ENGINES,
@@ -48,6 +49,7 @@ class TreeJudge:
         self.identifier_params: set[str] = set()
         self.called_views = False
         self.writes = False
+        self.settings_seen = 0
 
     def judge(self, root: Node) -> None:
         """Raises QueryRefused at the first name that is not allowed."""
@@ -122,8 +124,8 @@ class TreeJudge:
     # settings ---------------------------------------------------------------------------------------------------
 
     def _check_setquery(self, node: Node, role: str) -> None:
-        changes = node.pop("changes", [])
-        for change in changes:
+        self.settings_seen += 1
+        for change in node.pop("changes", []):
             self._setting(change["name"])
             value = change.get("value", {})
             if value.get("field_type") in ("CustomType", "Object"):
@@ -136,6 +138,7 @@ class TreeJudge:
             raise _refuse("SET param_… is", QUERY_NOT_ALLOWED)
 
     def _check_dictionarysettings(self, node: Node, role: str) -> None:
+        self.settings_seen += 1
         for change in node.pop("changes", []):
             self._setting(change["name"])
 
@@ -156,15 +159,21 @@ class TreeJudge:
             if not role:
                 self.output_format = name
 
-    _check_showtablesquery = _check_selectwithunionquery
+    def _check_showtablesquery(self, node: Node, role: str) -> None:
+        self._check_selectwithunionquery(node, role)
+        self.settings_seen += bool(node.get("settings") or node.get("m_settings"))
+
     _check_showcolumnsquery = _check_selectwithunionquery
     _check_showindexesquery = _check_selectwithunionquery
-    _check_explainquery_output = _check_selectwithunionquery
+    _check_checktablequery = _check_selectwithunionquery
 
     def _check_explainquery(self, node: Node, role: str) -> None:
         self._check_selectwithunionquery(node, role)
         if "table_function" in node or "table_override" in node:
             raise _refuse("EXPLAIN TABLE OVERRIDE is")
+        own = node.get("settings", {}).get("changes", [])
+        if all(change["name"] in EXPLAIN_SETTINGS for change in own):
+            node.pop("settings", None)
 
     def _check_usequery(self, node: Node, role: str) -> None:
         self.used_database = node.get("database", {}).get("name", "")
@@ -189,6 +198,10 @@ class TreeJudge:
             raise _refuse(f"ALTER … {name[:80].replace('_', ' ')} is")
         if node.get("move_destination_type", "TABLE") != "TABLE":
             raise _refuse("MOVE PARTITION to a disk or volume is")
+
+    def _check_ttlelement(self, node: Node, role: str) -> None:
+        if node.get("mode") == "MOVE":
+            raise _refuse("TTL to a disk or volume is")
 
     def _check_systemquery(self, node: Node, role: str) -> None:
         if node.get("query_type") not in SYSTEM_COMMANDS:

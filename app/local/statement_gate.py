@@ -11,12 +11,13 @@ from threading import Lock
 
 import orjson
 
-from app.local.clickhouse_errors import ACCESS_DENIED, QUERY_NOT_ALLOWED, QueryRefused
+from app.local.clickhouse_errors import ACCESS_DENIED, QUERY_NOT_ALLOWED, SYNTAX_ERROR, QueryRefused
 from app.local.gate_catalog import FORMATS_REFUSED, READ_KINDS, WRITE_KINDS, Catalog, read_catalog
-from app.local.gate_tree import TreeJudge
+from app.local.gate_tree import Node, TreeJudge
 
 CACHED_VERDICTS = 2048
 CACHED_BYTES = 16 * 1024
+VALUES_BYTES = 128 * 1024
 _PLAIN = r"(?:[A-Za-z_][A-Za-z0-9_]*|`[A-Za-z0-9_. -]+`)"
 _TABLE = rf"{_PLAIN}(?:\.{_PLAIN})?"
 # The engine cannot turn these into a tree; their canonical text is short enough to be judged whole.
@@ -26,7 +27,31 @@ _SHOWN = re.compile(
 )
 _DESCRIBE = re.compile(r"DESCRIBE TABLE (?P<table>.+)", re.DOTALL)
 _AS_SELECT = "SELECT * FROM "
-_NOT_A_TREE = re.compile(r"does not support JSON serialization")
+_NOT_A_TREE = "does not support JSON serialization"
+_ECHO = re.compile(r": In scope WITH .*", re.DOTALL)
+# The tree; whether it says everything that the text says; words that open files; names before a bracket.
+_PARSE = """
+WITH
+    {q:String} AS q,
+    arrayFilter(t -> t.3 NOT IN ('Whitespace', 'Comment'), tokenizeQuery(q)) AS tokens,
+    arrayMap(t -> substring(q, t.1 + 1, t.2 - t.1), tokens) AS texts,
+    arrayMap(t -> t.3, tokens) AS kinds,
+    arrayPushBack(arraySlice(kinds, 2), '') AS following
+SELECT arrayJoin([
+    parseQueryToJSON(q) AS tree,
+    toString(formatQuerySingleLine(q) = formatQuerySingleLine(formatQueryFromJSON(tree))),
+    toJSONString(arrayFilter(
+        (text, kind, next, after) -> kind = 'BareWord' AND (
+            text IN ('OUTFILE', 'INFILE') OR text = 'SETTINGS' AND (after = 'Equals' OR next = 'OpeningRoundBracket')
+        ),
+        arrayMap(text -> upper(text), texts), kinds, following, arrayPushBack(arraySlice(following, 2), '')
+    )),
+    toJSONString(arrayFilter(
+        (text, kind, next) -> next = 'OpeningRoundBracket' AND kind IN ('BareWord', 'QuotedIdentifier'),
+        texts, kinds, following
+    ))
+])
+"""
 
 Ask = Callable[[str, Mapping[str, str]], list[str]]
 
@@ -42,6 +67,21 @@ class Verdict:
     settings: tuple[tuple[str, str], ...] = ()
     database: str = ""
     identifier_params: frozenset[str] = frozenset()
+
+
+class _NoTree(Exception):
+    """The engine has no tree for this kind of statement."""
+
+
+def _parse_failure(error: QueryRefused) -> Exception:
+    text = _ECHO.sub("", str(error))
+    if _NOT_A_TREE in text:
+        return _NoTree()
+    if error.code == SYNTAX_ERROR:
+        return QueryRefused.of_engine(text)
+    return QueryRefused(
+        QUERY_NOT_ALLOWED, f"This statement cannot be judged, so it is not run on this endpoint: {text}"
+    )
 
 
 class StatementGate:
@@ -82,41 +122,69 @@ class StatementGate:
         if name.lower() in FORMATS_REFUSED:
             raise QueryRefused(ACCESS_DENIED, f"The format {name[:80]} is not allowed on this endpoint.")
 
+    def judge_values(self, rows: bytes) -> bool:
+        """Whether VALUES may hold expressions: True if the engine may evaluate them, False if it must not.
+
+        A cell of VALUES can be any expression, `file(…)` too, so short data is judged as a SELECT of its tuples.
+        Raises QueryRefused if an expression is not allowed.
+        """
+        if len(rows) > VALUES_BYTES:
+            return False
+        try:
+            self._tree_of(f"SELECT {rows.decode().strip().rstrip(';')}")
+        except UnicodeDecodeError:
+            return False
+        except QueryRefused as error:
+            # Rows without commas between them are no SELECT; they are read without evaluating anything.
+            if error.code == SYNTAX_ERROR and "Multi-statements" not in str(error):
+                return False
+            raise
+        return True
+
     def _judge(self, statement: str) -> tuple[Verdict, bool]:
         try:
-            tree, is_faithful = self._parse(statement)
-        except QueryRefused as error:
-            if not _NOT_A_TREE.search(str(error)):
-                raise QueryRefused.of_engine(str(error)) from error
+            root, judge = self._tree_of(statement)
+        except _NoTree:
             return self._judge_text(statement), False
-        if is_faithful != "1":
-            raise QueryRefused(QUERY_NOT_ALLOWED, "This statement cannot be judged, so it is not run on this endpoint.")
-        root = orjson.loads(tree)
-        judge = TreeJudge(self.catalog, self._is_view, self.judge)
-        judge.judge(root)
         kind = root["type"]
         if kind not in READ_KINDS | WRITE_KINDS:
             raise QueryRefused(ACCESS_DENIED, f"Statements of the kind {kind} are not allowed on this endpoint.")
-        return (
-            Verdict(
-                text=statement,
-                kind=kind,
-                is_read=kind in READ_KINDS and not judge.writes,
-                output_format=judge.output_format,
-                settings=tuple(judge.set_settings) if kind == "SetQuery" else (),
-                database=judge.used_database,
-                identifier_params=frozenset(judge.identifier_params),
-            ),
-            not judge.called_views,
+        if kind not in READ_KINDS and judge.identifier_params:
+            raise QueryRefused(ACCESS_DENIED, "Parameters as names are not allowed in this kind of statement.")
+        verdict = Verdict(
+            text=statement,
+            kind=kind,
+            is_read=kind in READ_KINDS and not judge.writes,
+            output_format=judge.output_format,
+            settings=tuple(judge.set_settings) if kind == "SetQuery" else (),
+            database=judge.used_database,
+            identifier_params=frozenset(judge.identifier_params),
         )
+        return verdict, not judge.called_views
 
-    def _parse(self, statement: str) -> tuple[str, str]:
-        row = self._ask(
-            "SELECT arrayJoin([formatQuerySingleLine({q:String}) AS text, parseQueryToJSON({q:String}) AS tree, "
-            "toString(text = formatQuerySingleLine(formatQueryFromJSON(tree)))])",
-            {"q": statement},
-        )
-        return row[1], row[2]
+    def _tree_of(self, statement: str) -> tuple[Node, TreeJudge]:
+        """The judged tree of one statement, parsed by the engine."""
+        try:
+            tree, is_faithful, words, calls = self._ask(_PARSE, {"q": statement})
+        except QueryRefused as error:
+            raise _parse_failure(error) from error
+        if is_faithful != "1":
+            raise QueryRefused(QUERY_NOT_ALLOWED, "This statement cannot be judged, so it is not run on this endpoint.")
+        root: Node = orjson.loads(tree)
+        judge = TreeJudge(self.catalog, self._is_view, self.judge)
+        judge.judge(root)
+        self._check_tokens(orjson.loads(words), orjson.loads(calls), judge)
+        return root, judge
+
+    def _check_tokens(self, words: list[str], calls: list[str], judge: TreeJudge) -> None:
+        """Compare the tree with the text, because some statements' trees leave clauses out."""
+        if "OUTFILE" in words or "INFILE" in words:
+            raise QueryRefused(ACCESS_DENIED, "INTO OUTFILE and FROM INFILE are not allowed on this endpoint.")
+        if words.count("SETTINGS") > judge.settings_seen:
+            raise QueryRefused(QUERY_NOT_ALLOWED, "SETTINGS are not allowed in this kind of statement.")
+        for name in calls:
+            if self.catalog.is_dangerous_call(name):
+                raise QueryRefused(ACCESS_DENIED, f"The table function {name[:80]} is not allowed on this endpoint.")
 
     def _judge_text(self, statement: str) -> Verdict:
         [canonical] = self._ask("SELECT formatQuerySingleLine({q:String})", {"q": statement})
