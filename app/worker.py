@@ -82,7 +82,7 @@ class Worker:
         tasks = [
             asyncio.create_task(self._store(parts, stop), name="store"),
             asyncio.create_task(self._flush_changelogs(parts), name="flush"),
-            asyncio.create_task(self._watch(parts), name="watch"),
+            asyncio.create_task(self._watch(parts, stop), name="watch"),
             asyncio.create_task(parts.app._crashed.wait(), name="crash"),
             asyncio.create_task(stop.wait(), name="stop"),
         ]
@@ -169,11 +169,10 @@ class Worker:
                 self.settings.ingest.flush_seconds, min((loop.time() - started) / FLUSH_SHARE, LONGEST_FLUSH_PAUSE)
             )
 
-    async def _watch(self, parts: Parts) -> None:
+    async def _watch(self, parts: Parts, stop: asyncio.Event) -> None:
         """Pause fetching while the backlog is full; keep the gauges."""
         while True:
-            consumer = parts.app._consumer
-            if consumer is not None:
+            if parts.app._consumer is not None and not stop.is_set():
                 self._bound_backlog(parts)
             self.view.keep_gauges()
             await asyncio.sleep(WATCH_SECONDS)

@@ -1,5 +1,7 @@
 """Clients of the Kafka cluster, and the topics that the monitor needs in it."""
 
+import asyncio
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +16,8 @@ from app.runtime.topics import Topics
 
 DEAD_LETTER_ALLOWANCE = 64 * 1024
 """A dead letter is its record plus headers; its topic and our producers take that much more than `voice-events`."""
+
+CREATION_SECONDS = 10.0
 
 COMPACTED = {
     "cleanup.policy": "compact",
@@ -83,9 +87,10 @@ async def prepare_topics(settings: KafkaSettings, tables: tuple[str, ...]) -> in
     try:
         await admin.start()
         await _create(admin, _published(topics, settings), settings.replication_factor)
-        partitions = await _partitions(admin, topics.events)
+        [partitions] = await _partitions(admin, [topics.events])
         changelogs = [TopicSpec(changelog_name(settings, table), partitions, COMPACTED) for table in tables]
         await _create(admin, changelogs, settings.replication_factor)
+        await _partitions(admin, [spec.name for spec in changelogs])
         return partitions
     except (KafkaError, OSError, IncompatibleBrokerVersion) as error:
         raise BrokerUnavailable.at(settings.bootstrap, error) from error
@@ -122,6 +127,13 @@ async def _create(admin: AIOKafkaAdminClient, specs: list[TopicSpec], replicas: 
             raise VoicemonError(f"topic {name} cannot be created ({reason}): create it by hand or grant the right to")
 
 
-async def _partitions(admin: AIOKafkaAdminClient, topic: str) -> int:
-    described = await admin.describe_topics([topic])
-    return len(described[0]["partitions"])
+async def _partitions(admin: AIOKafkaAdminClient, topics: list[str]) -> list[int]:
+    """Numbers of partitions, once the brokers know the topics: a topic just created has none for a moment."""
+    deadline = time.monotonic() + CREATION_SECONDS
+    while True:
+        counts = [len(found["partitions"]) for found in await admin.describe_topics(topics)]
+        if all(counts):
+            return counts
+        if time.monotonic() > deadline:
+            raise BrokerUnavailable(f"Kafka has created {', '.join(topics)} but no leaders for them: check its brokers")
+        await asyncio.sleep(0.05)

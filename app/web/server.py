@@ -31,10 +31,10 @@ async def serving(app: web.Application, settings: WebSettings) -> AsyncIterator[
         raise VoicemonError(
             f"the worker listens on loopback only, not on {settings.host}: set VOICEMON_WEB_HOST=127.0.0.1"
         )
-    runner = web.AppRunner(app, access_log=None, handle_signals=False)
+    runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=1.0)
     await runner.setup()
     try:
-        site = web.TCPSite(runner, settings.host, settings.port, shutdown_timeout=1.0)
+        site = web.TCPSite(runner, settings.host, settings.port)
         try:
             await site.start()
         except OSError as error:
