@@ -38,25 +38,6 @@ def with_raw(name: str, text: str) -> bytes:
     return event_bytes(**{name: "PUT HERE"}).replace(b'"PUT HERE"', text.encode())
 
 
-def test_reasons_are_listed_in_the_order_of_the_checks() -> None:
-    assert [reason.value for reason in RejectReason] == [
-        "empty_value",
-        "invalid_utf8",
-        "bad_json",
-        "not_an_object",
-        "missing_event_id",
-        "invalid_event_id",
-        "missing_event_type",
-        "unknown_event_type",
-        "missing_timestamp",
-        "invalid_timestamp",
-        "unknown_stage",
-        "timestamp_too_old",
-        "timestamp_too_new",
-        "refused_by_store",
-    ]
-
-
 @pytest.mark.parametrize("value", [None, b""])
 def test_a_tombstone_and_zero_bytes_are_refused_as_empty_value(decode: Decode, value: bytes | None) -> None:
     assert refusal(decode, value) == "empty_value"
