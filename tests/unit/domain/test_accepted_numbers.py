@@ -9,7 +9,7 @@ import pytest
 from app.domain.events import Anomalies, Metadata, encode_event
 from app.domain.windows import HOUR_MS
 from tests.factories import bare_bytes
-from tests.unit.domain.conftest import Decode
+from tests.unit.domain.ways_of_decoding import Accept
 
 
 @pytest.mark.parametrize(
@@ -38,17 +38,17 @@ from tests.unit.domain.conftest import Decode
     ["transcriptWordCount", "claimCount", "entityCount", "draftCount", "autoResolvedCount", "disambiguationCount"],
 )
 def test_counts_are_whole_numbers_from_0_to_2147483647(
-    decode: Decode, name: str, text: str, usable: int | None
+    accept: Accept, name: str, text: str, usable: int | None
 ) -> None:
-    event, found = decode(bare_bytes(f'"metadata":{{"{name}":{text}}}'))
+    event, found = accept(bare_bytes(f'"metadata":{{"{name}":{text}}}'))
     shown = json.loads(encode_event(event))["metadata"]
     assert shown == ({} if usable is None else {name: usable})
     assert found.unusable_values == (usable is None)
 
 
 @pytest.mark.parametrize(("text", "usable"), [("1", 1), ("0", None), ("-0", None), ("2147483648", None), ("1.0", 1)])
-def test_attempts_are_counted_from_1(decode: Decode, text: str, usable: int | None) -> None:
-    event, found = decode(bare_bytes(f'"metadata":{{"retryAttempt":{text}}}'))
+def test_attempts_are_counted_from_1(accept: Accept, text: str, usable: int | None) -> None:
+    event, found = accept(bare_bytes(f'"metadata":{{"retryAttempt":{text}}}'))
     assert event.metadata == Metadata(retry_attempt=usable)
     assert found.unusable_values == (usable is None)
 
@@ -76,8 +76,8 @@ NUMBERS = [
 @pytest.mark.parametrize(
     ("text", "usable"), [*NUMBERS, ("1.0000000000000002", None), ("2", None), ("1e308", None), ("9" * 25, None)]
 )
-def test_confidence_is_a_number_from_0_to_1(decode: Decode, text: str, usable: float | None) -> None:
-    event, found = decode(bare_bytes(f'"metadata":{{"confidenceScore":{text}}}'))
+def test_confidence_is_a_number_from_0_to_1(accept: Accept, text: str, usable: float | None) -> None:
+    event, found = accept(bare_bytes(f'"metadata":{{"confidenceScore":{text}}}'))
     assert event.metadata == Metadata(confidence_score=usable)
     assert found.unusable_values == (usable is None)
 
@@ -94,8 +94,8 @@ def test_confidence_is_a_number_from_0_to_1(decode: Decode, text: str, usable: f
     ],
 )
 @pytest.mark.parametrize("name", ["aiCost", "transcriptDuration"])
-def test_amounts_are_finite_and_not_negative(decode: Decode, name: str, text: str, usable: float | None) -> None:
-    event, found = decode(bare_bytes(f'"metadata":{{"{name}":{text}}}'))
+def test_amounts_are_finite_and_not_negative(accept: Accept, name: str, text: str, usable: float | None) -> None:
+    event, found = accept(bare_bytes(f'"metadata":{{"{name}":{text}}}'))
     shown = json.loads(encode_event(event))["metadata"].get(name)
     assert shown == usable
     assert shown is None or math.copysign(1, shown) == 1
@@ -108,9 +108,9 @@ def test_amounts_are_finite_and_not_negative(decode: Decode, name: str, text: st
 )
 @pytest.mark.parametrize("name", ["stageStartedAt", "stageCompletedAt"])
 def test_stage_times_are_whole_numbers_from_0_to_2_to_the_53(
-    decode: Decode, name: str, text: str, usable: int | None
+    accept: Accept, name: str, text: str, usable: int | None
 ) -> None:
-    event, found = decode(bare_bytes(f'"{name}":{text}'))
+    event, found = accept(bare_bytes(f'"{name}":{text}'))
     assert json.loads(encode_event(event)).get(name) == usable
     assert found.unusable_values == (usable is None)
 
@@ -150,8 +150,8 @@ DURATIONS: list[tuple[dict[str, Any], int | None, Anomalies]] = [
 
 @pytest.mark.parametrize(("members", "duration_ms", "anomalies"), DURATIONS)
 def test_the_duration_comes_from_both_stage_times_else_from_the_supplied_one(
-    decode: Decode, members: dict[str, Any], duration_ms: int | None, anomalies: Anomalies
+    accept: Accept, members: dict[str, Any], duration_ms: int | None, anomalies: Anomalies
 ) -> None:
-    event, found = decode(bare_bytes(json.dumps(members)[1:-1]))
+    event, found = accept(bare_bytes(json.dumps(members)[1:-1]))
     assert event.duration_ms == duration_ms
     assert found == anomalies

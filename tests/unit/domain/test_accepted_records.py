@@ -15,7 +15,7 @@ from app.domain.events import (
     event_key,
 )
 from tests.factories import APPEND_TIME_MS, EVENT_ID, TIMESTAMP, bare_bytes, event_bytes, with_member
-from tests.unit.domain.conftest import Decode
+from tests.unit.domain.ways_of_decoding import Accept
 
 
 def usual() -> PipelineEvent:
@@ -34,8 +34,8 @@ def usual() -> PipelineEvent:
     )
 
 
-def test_the_example_event_gives_its_duration_and_its_hour(decode: Decode) -> None:
-    event, found = decode(event_bytes())
+def test_the_example_event_gives_its_duration_and_its_hour(accept: Accept) -> None:
+    event, found = accept(event_bytes())
     assert event == usual()
     assert event.time_window == "2026-02-15-14"
     assert found == Anomalies()
@@ -67,13 +67,13 @@ def test_the_example_event_gives_its_duration_and_its_hour(decode: Decode) -> No
         event_bytes(pipelineStage=None),
     ],
 )
-def test_harmless_oddities_give_the_same_event_and_no_anomaly(decode: Decode, value: bytes) -> None:
-    event, found = decode(value)
+def test_harmless_oddities_give_the_same_event_and_no_anomaly(accept: Accept, value: bytes) -> None:
+    event, found = accept(value)
     assert event == usual()
     assert found == Anomalies()
 
 
-def test_the_last_of_repeated_keys_counts_whatever_the_earlier_ones_held(decode: Decode) -> None:
+def test_the_last_of_repeated_keys_counts_whatever_the_earlier_ones_held(accept: Accept) -> None:
     repeated = ",".join(
         [
             '"eventId":7',
@@ -85,29 +85,29 @@ def test_the_last_of_repeated_keys_counts_whatever_the_earlier_ones_held(decode:
             '"pipelineStage":"nonsense"',
         ]
     )
-    event, found = decode(b"{" + repeated.encode() + b"," + event_bytes()[1:])
+    event, found = accept(b"{" + repeated.encode() + b"," + event_bytes()[1:])
     assert event == usual()
     assert found == Anomalies()
 
 
-def test_a_later_repetition_replaces_a_good_value(decode: Decode) -> None:
-    event, found = decode(with_member('"artifactId":null,"organizationId":"","metadata":{"draftCount":1}'))
+def test_a_later_repetition_replaces_a_good_value(accept: Accept) -> None:
+    event, found = accept(with_member('"artifactId":null,"organizationId":"","metadata":{"draftCount":1}'))
     assert event.artifact_id is None
     assert event.organization_id is None
     assert event.metadata == Metadata(draft_count=1)
     assert found.unusable_values == 1
 
 
-def test_ids_are_lower_case_and_their_key_has_all_128_bits(decode: Decode) -> None:
-    event, _ = decode(event_bytes(eventId="6F0E0B7E-4A2C-4F0E-9C55-0D6F6D1F3C11"))
+def test_ids_are_lower_case_and_their_key_has_all_128_bits(accept: Accept) -> None:
+    event, _ = accept(event_bytes(eventId="6F0E0B7E-4A2C-4F0E-9C55-0D6F6D1F3C11"))
     assert event.event_id == EVENT_ID
     assert event_key(event) == bytes.fromhex(EVENT_ID.replace("-", ""))
 
 
 @pytest.mark.parametrize("name", ["artifactId", "voiceNoteId", "organizationId", "coachUserId", "previousStatus"])
 @pytest.mark.parametrize("text", ['""', "1", "0", "true", "false", "[]", "{}", '["x"]', "1.5", "1e400"])
-def test_an_optional_text_that_is_no_text_or_empty_is_dropped_and_counted(decode: Decode, name: str, text: str) -> None:
-    event, found = decode(bare_bytes(f'"{name}":{text}'))
+def test_an_optional_text_that_is_no_text_or_empty_is_dropped_and_counted(accept: Accept, name: str, text: str) -> None:
+    event, found = accept(bare_bytes(f'"{name}":{text}'))
     assert event == PipelineEvent(event_id=EVENT_ID, event_type="artifact_status_changed", timestamp=TIMESTAMP)
     assert found == Anomalies(unusable_values=1, any_found=True)
 
@@ -117,9 +117,9 @@ def test_an_optional_text_that_is_no_text_or_empty_is_dropped_and_counted(decode
     [" ", "\u0000", "a\u0000b", "😀 ñ ✓", "\u007f\u2028\ufeff", "x" * 5_000_000, '\\ / " \b\f\n\r\t', "null", "0"],
     ids=range(9),
 )
-def test_texts_are_kept_whole_and_as_they_are(decode: Decode, text: str) -> None:
+def test_texts_are_kept_whole_and_as_they_are(accept: Accept, text: str) -> None:
     for ascii_only in (True, False):
-        event, found = decode(bare_bytes(f'"errorMessage":{json.dumps(text, ensure_ascii=ascii_only)}'))
+        event, found = accept(bare_bytes(f'"errorMessage":{json.dumps(text, ensure_ascii=ascii_only)}'))
         assert event.error_message == text
         assert json.loads(encode_event(event))["errorMessage"] == text
         assert found == Anomalies()
@@ -139,38 +139,38 @@ def test_texts_are_kept_whole_and_as_they_are(decode: Decode, text: str) -> None
     ],
 )
 def test_an_unpaired_surrogate_escape_becomes_the_replacement_character(
-    decode: Decode, escaped: str, text: str
+    accept: Accept, escaped: str, text: str
 ) -> None:
-    event, found = decode(bare_bytes(f'"errorMessage":"{escaped}","metadata":{{"aiModel":"{escaped}"}}'))
+    event, found = accept(bare_bytes(f'"errorMessage":"{escaped}","metadata":{{"aiModel":"{escaped}"}}'))
     assert event.error_message == text
     assert event.metadata == Metadata(ai_model=text)
     assert found == Anomalies()
 
 
 @pytest.mark.parametrize("text", ["[]", '"x"', "1", "true", '""', "[{}]"])
-def test_metadata_that_is_no_object_is_one_unusable_value(decode: Decode, text: str) -> None:
-    event, found = decode(bare_bytes(f'"metadata":{text}'))
+def test_metadata_that_is_no_object_is_one_unusable_value(accept: Accept, text: str) -> None:
+    event, found = accept(bare_bytes(f'"metadata":{text}'))
     assert event.metadata is None
     assert found == Anomalies(unusable_values=1, any_found=True)
 
 
-def test_unknown_metadata_keys_are_dropped_and_counted_once_each(decode: Decode) -> None:
-    event, found = decode(bare_bytes('"metadata":{"x":1,"x":2,"y":null,"claimcount":3,"claimCount":4}'))
+def test_unknown_metadata_keys_are_dropped_and_counted_once_each(accept: Accept) -> None:
+    event, found = accept(bare_bytes('"metadata":{"x":1,"x":2,"y":null,"claimcount":3,"claimCount":4}'))
     assert event.metadata == Metadata(claim_count=4)
     assert found == Anomalies(unknown_metadata_keys=3, any_found=True)
 
 
-def test_null_in_metadata_is_absent(decode: Decode) -> None:
-    event, found = decode(bare_bytes('"metadata":{"aiCost":null,"claimCount":null}'))
+def test_null_in_metadata_is_absent(accept: Accept) -> None:
+    event, found = accept(bare_bytes('"metadata":{"aiCost":null,"claimCount":null}'))
     assert event.metadata == Metadata()
     assert found == Anomalies()
 
 
 @pytest.mark.parametrize("event_type", EVENT_TYPES)
-def test_a_type_with_a_stage_always_has_that_stage(decode: Decode, event_type: str) -> None:
+def test_a_type_with_a_stage_always_has_that_stage(accept: Accept, event_type: str) -> None:
     own = STAGE_OF_TYPE[event_type]
     for supplied in (None, *STAGES):
-        event, found = decode(event_bytes(eventType=event_type, pipelineStage=supplied))
+        event, found = accept(event_bytes(eventType=event_type, pipelineStage=supplied))
         assert event.pipeline_stage == (supplied if own is None else own)
         assert found.stage_mismatches == (own is not None and supplied is not None and supplied != own)
 

@@ -33,7 +33,9 @@ def test_result_fields_are_the_counter_types_in_camel_case() -> None:
 
 
 def test_a_failed_artifact_counts_twice_and_other_failures_once() -> None:
-    named = {name: {COUNTER_TYPES[position] for position in COUNTERS_OF_TYPE[name]} for name in EVENT_TYPES}
+    named: dict[str, set[str]] = {
+        name: {COUNTER_TYPES[position] for position in COUNTERS_OF_TYPE[name]} for name in EVENT_TYPES
+    }
     assert named["artifact_failed"] == {"artifacts_failed_1h", "failures_1h"}
     assert all(named[name] == {"failures_1h"} for name in FAIL - {"artifact_failed"})
     assert named["entity_needs_disambiguation"] == set()

@@ -2,17 +2,11 @@
 
 import pytest
 
-from app.domain.events import AgeLimits, Anomalies, decode_event, decode_leniently
+from app.domain.events import AgeLimits, Anomalies
 from app.domain.rejects import RejectedEvent
 from app.domain.windows import HOUR_MS
 from tests.factories import TIMESTAMP, event_bytes
-from tests.unit.domain.refusals import Decode, refusal, with_raw
-
-
-@pytest.fixture(params=[decode_event, decode_leniently], ids=["fast", "lenient"])
-def decode(request: pytest.FixtureRequest) -> Decode:
-    way: Decode = request.param
-    return way
+from tests.unit.domain.ways_of_decoding import Decode, refusal, with_raw
 
 
 @pytest.mark.parametrize(

@@ -4,16 +4,10 @@ import json
 
 import pytest
 
-from app.domain.events import AgeLimits, Anomalies, decode_event, decode_leniently
+from app.domain.events import AgeLimits, Anomalies
 from app.domain.rejects import MAX_DETAIL_CHARS, RejectedEvent, RejectReason
 from tests.factories import APPEND_TIME_MS, EVENT_ID, TIMESTAMP, bare_bytes, event_bytes, event_fields, with_member
-from tests.unit.domain.refusals import Decode, refusal, with_raw
-
-
-@pytest.fixture(params=[decode_event, decode_leniently], ids=["fast", "lenient"])
-def decode(request: pytest.FixtureRequest) -> Decode:
-    way: Decode = request.param
-    return way
+from tests.unit.domain.ways_of_decoding import Decode, refusal, with_raw
 
 
 def without(name: str) -> bytes:
@@ -209,7 +203,7 @@ def test_a_stage_that_is_none_of_the_6_is_refused(decode: Decode, stage: object)
 
 
 def test_the_first_check_that_fails_gives_the_reason(decode: Decode) -> None:
-    fields = {"eventId": "x", "eventType": "x", "timestamp": "x", "pipelineStage": "x"}
+    fields: dict[str, object] = {"eventId": "x", "eventType": "x", "timestamp": "x", "pipelineStage": "x"}
     reasons = []
     for name, good in (
         ("eventId", EVENT_ID),

@@ -1,4 +1,4 @@
-"""How a way of decoding refuses a record."""
+"""What tests ask of a way of decoding."""
 
 from collections.abc import Callable
 
@@ -8,6 +8,7 @@ from app.domain.events import AgeLimits, Anomalies, PipelineEvent
 from app.domain.rejects import MAX_DETAIL_CHARS, RejectedEvent
 from tests.factories import APPEND_TIME_MS, event_bytes
 
+Accept = Callable[[bytes], tuple[PipelineEvent, Anomalies]]
 Decode = Callable[[bytes | None, int, AgeLimits, Anomalies], PipelineEvent]
 
 
