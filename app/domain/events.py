@@ -39,6 +39,15 @@ _SHAPE_OF_BYTE: Final = bytes(
 _NIL_ID: Final = "00000000-0000-0000-0000-000000000000"
 
 
+def _is_usual(event: PipelineEvent, append_time_ms: int, limits: AgeLimits) -> bool:
+    event_id = event.event_id
+    return (
+        event_id.encode().translate(_SHAPE_OF_BYTE) == _ID_SHAPE
+        and event_id != _NIL_ID
+        and -limits.max_ahead_ms <= append_time_ms - event.timestamp <= limits.max_age_ms
+    )
+
+
 def decode_event(value: bytes | None, append_time_ms: int, limits: AgeLimits, anomalies: Anomalies) -> PipelineEvent:
     """Event in the record's value, with the stage of its type and its own duration.
 
@@ -46,17 +55,13 @@ def decode_event(value: bytes | None, append_time_ms: int, limits: AgeLimits, an
     the first reason that applies; then `anomalies` is unchanged. Gives exactly what `decode_leniently` gives, several
     times faster for an event that is as the domain describes it.
     """
+    event: PipelineEvent | None
     try:
         event = decode_usual(value)  # type: ignore[arg-type]  # None raises TypeError
     except NOT_USUAL:
-        return decode_leniently(value, append_time_ms, limits, anomalies)
-    event_id = event.event_id
-    age_ms = append_time_ms - event.timestamp
-    if (
-        event_id.encode().translate(_SHAPE_OF_BYTE) != _ID_SHAPE
-        or event_id == _NIL_ID
-        or not -limits.max_ahead_ms <= age_ms <= limits.max_age_ms
-    ):
+        event = None
+    # Outside of the except block: a refusal must not carry the strict decoder's error, which quotes the payload.
+    if event is None or not _is_usual(event, append_time_ms, limits):
         return decode_leniently(value, append_time_ms, limits, anomalies)
     metadata = event.metadata
     if metadata is not None:

@@ -38,6 +38,15 @@ def _is_too_deep(text: str) -> bool:
     return max(accumulate(map(_STEP.__getitem__, brackets)), default=0) > MAX_DEPTH
 
 
+# Both raise outside of their except block: the errors of the standard library hold the whole payload.
+def _text(value: bytes) -> str:
+    try:
+        return value.decode("utf-8")
+    except UnicodeDecodeError as error:
+        detail = f"The value is not UTF-8: fault at byte {error.start}."
+    raise RejectedEvent(RejectReason.INVALID_UTF8, detail)
+
+
 def _parse(text: str) -> Any:
     if _is_too_deep(text):
         raise RejectedEvent(RejectReason.BAD_JSON, f"The value is nested more than {MAX_DEPTH} levels deep.")
@@ -59,13 +68,7 @@ def parse_object(value: bytes | None) -> dict[str, Any]:
     """
     if not value:
         raise RejectedEvent(RejectReason.EMPTY_VALUE, "The record has no value.")
-    try:
-        text = value.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise RejectedEvent(
-            RejectReason.INVALID_UTF8, f"The value is not UTF-8: fault at byte {error.start}."
-        ) from error
-    parsed = _parse(text.removeprefix("\ufeff"))
+    parsed = _parse(_text(value).removeprefix("\ufeff"))
     if not isinstance(parsed, dict):
         raise RejectedEvent(RejectReason.NOT_AN_OBJECT, "The value is JSON, but not an object.")
     return parsed

@@ -20,7 +20,7 @@ LIMITS, FOUND = AgeLimits(), Anomalies()
 
 def _is_usual(value: bytes | None) -> bool:
     try:
-        return decoding.decode_usual(value).event_id.islower()
+        return decoding.decode_usual(value or b"").event_id.islower()
     except decoding.NOT_USUAL:
         return False
 
