@@ -121,6 +121,9 @@ class TreeJudge:
         if node.get("param_type") in _PARAM_TYPES_AS_NAMES:
             self.identifier_params.add(node["name"])
 
+    def _check_enumdatatype(self, node: Node, role: str) -> None:
+        node.pop("values", None)
+
     # settings ---------------------------------------------------------------------------------------------------
 
     def _check_setquery(self, node: Node, role: str) -> None:

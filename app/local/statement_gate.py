@@ -11,9 +11,10 @@ from threading import Lock
 
 import orjson
 
-from app.local.clickhouse_errors import ACCESS_DENIED, QUERY_NOT_ALLOWED, SYNTAX_ERROR, QueryRefused
+from app.local.clickhouse_errors import ACCESS_DENIED, QUERY_NOT_ALLOWED, SYNTAX_ERROR, UNKNOWN_SETTING, QueryRefused
 from app.local.gate_catalog import FORMATS_REFUSED, READ_KINDS, WRITE_KINDS, Catalog, read_catalog
 from app.local.gate_tree import Node, TreeJudge
+from app.local.statement_tokens import TokenFacts, token_facts
 
 CACHED_VERDICTS = 2048
 CACHED_BYTES = 16 * 1024
@@ -28,30 +29,16 @@ _SHOWN = re.compile(
 _DESCRIBE = re.compile(r"DESCRIBE TABLE (?P<table>.+)", re.DOTALL)
 _AS_SELECT = "SELECT * FROM "
 _NOT_A_TREE = "does not support JSON serialization"
-_ECHO = re.compile(r": In scope WITH .*", re.DOTALL)
-# The tree; whether it says everything that the text says; words that open files; names before a bracket.
-_PARSE = """
-WITH
-    {q:String} AS q,
-    arrayFilter(t -> t.3 NOT IN ('Whitespace', 'Comment'), tokenizeQuery(q)) AS tokens,
-    arrayMap(t -> substring(q, t.1 + 1, t.2 - t.1), tokens) AS texts,
-    arrayMap(t -> t.3, tokens) AS kinds,
-    arrayPushBack(arraySlice(kinds, 2), '') AS following
-SELECT arrayJoin([
-    parseQueryToJSON(q) AS tree,
-    toString(formatQuerySingleLine(q) = formatQuerySingleLine(formatQueryFromJSON(tree))),
-    toJSONString(arrayFilter(
-        (text, kind, next, after) -> kind = 'BareWord' AND (
-            text IN ('OUTFILE', 'INFILE') OR text = 'SETTINGS' AND (after = 'Equals' OR next = 'OpeningRoundBracket')
-        ),
-        arrayMap(text -> upper(text), texts), kinds, following, arrayPushBack(arraySlice(following, 2), '')
-    )),
-    toJSONString(arrayFilter(
-        (text, kind, next) -> next = 'OpeningRoundBracket' AND kind IN ('BareWord', 'QuotedIdentifier'),
-        texts, kinds, following
-    ))
-])
-"""
+_ECHO = re.compile(r": In scope SELECT arrayJoin.*", re.DOTALL)
+# The tree; whether it says everything that the text says (it forgets brackets that change nothing); the tokens.
+_PARSE = """SELECT arrayJoin([
+    parseQueryToJSON({q:String}) AS tree,
+    toString(
+        replaceRegexpAll(formatQuerySingleLine({q:String}), '[() ]', '')
+        = replaceRegexpAll(formatQuerySingleLine(formatQueryFromJSON(tree)), '[() ]', '')
+    ),
+    toJSONString(tokenizeQuery({q:String}))
+])"""
 
 Ask = Callable[[str, Mapping[str, str]], list[str]]
 
@@ -113,8 +100,10 @@ class StatementGate:
         return verdict
 
     def check_setting(self, name: str) -> None:
-        """Raises QueryRefused if a request may not give this setting; unknown ones are left to the engine."""
-        if name in self.catalog.known_settings and name not in self.catalog.settings:
+        """Raises QueryRefused if a request may not give this setting, or if there is none of this name."""
+        if name not in self.catalog.known_settings:
+            raise QueryRefused(UNKNOWN_SETTING, f"Setting {name[:80]} is neither a builtin setting nor allowed here.")
+        if name not in self.catalog.settings:
             raise QueryRefused(ACCESS_DENIED, f"The setting {name} is not allowed on this endpoint.")
 
     def check_format(self, name: str) -> None:
@@ -165,7 +154,7 @@ class StatementGate:
     def _tree_of(self, statement: str) -> tuple[Node, TreeJudge]:
         """The judged tree of one statement, parsed by the engine."""
         try:
-            tree, is_faithful, words, calls = self._ask(_PARSE, {"q": statement})
+            tree, is_faithful, tokens = self._ask(_PARSE, {"q": statement})
         except QueryRefused as error:
             raise _parse_failure(error) from error
         if is_faithful != "1":
@@ -173,16 +162,16 @@ class StatementGate:
         root: Node = orjson.loads(tree)
         judge = TreeJudge(self.catalog, self._is_view, self.judge)
         judge.judge(root)
-        self._check_tokens(orjson.loads(words), orjson.loads(calls), judge)
+        self._check_tokens(token_facts(statement, tokens), judge)
         return root, judge
 
-    def _check_tokens(self, words: list[str], calls: list[str], judge: TreeJudge) -> None:
+    def _check_tokens(self, facts: TokenFacts, judge: TreeJudge) -> None:
         """Compare the tree with the text, because some statements' trees leave clauses out."""
-        if "OUTFILE" in words or "INFILE" in words:
+        if facts.names_a_file:
             raise QueryRefused(ACCESS_DENIED, "INTO OUTFILE and FROM INFILE are not allowed on this endpoint.")
-        if words.count("SETTINGS") > judge.settings_seen:
+        if facts.settings_clauses > judge.settings_seen:
             raise QueryRefused(QUERY_NOT_ALLOWED, "SETTINGS are not allowed in this kind of statement.")
-        for name in calls:
+        for name in facts.calls:
             if self.catalog.is_dangerous_call(name):
                 raise QueryRefused(ACCESS_DENIED, f"The table function {name[:80]} is not allowed on this endpoint.")
 
