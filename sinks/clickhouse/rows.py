@@ -2,6 +2,8 @@
 
 import msgspec
 
+from app.domain.events import PipelineEvent, encode_event
+
 
 class _EventTime(msgspec.Struct):
     timestamp: int
@@ -10,13 +12,13 @@ class _EventTime(msgspec.Struct):
 _event_time = msgspec.json.Decoder(_EventTime)
 
 
-def splice_row(encoded: bytes, partition: int, offset: int, append_time_ms: int) -> bytes:
-    """The JSON object `encoded` with its place in the log added as its last three keys; no newline.
+def encode_row(event: PipelineEvent, partition: int, offset: int, append_time_ms: int) -> bytes:
+    """The event's canonical JSON with its place in the log as the last three keys; no newline.
 
-    `encoded` must be an object with at least one key and must not have these keys already.
+    The same event at the same place gives the same bytes.
     """
     return b'%b,"source_partition":%d,"source_offset":%d,"append_time_ms":%d}' % (
-        encoded[:-1],
+        encode_event(event)[:-1],
         partition,
         offset,
         append_time_ms,
