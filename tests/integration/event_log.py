@@ -11,7 +11,7 @@ from aiokafka.errors import KafkaError
 from app.runtime.topics import Topics
 
 PARTITIONS = 4
-START_SECONDS = 60.0
+START_SECONDS = 90.0
 
 
 async def create_event_topic(bootstrap: str, prefix: str, **configs: str) -> str:
@@ -33,13 +33,12 @@ async def create_event_topic(bootstrap: str, prefix: str, **configs: str) -> str
 
 async def read_log(bootstrap: str, topic: str) -> list[ConsumerRecord]:
     """All records, partition after partition, each in log order."""
-    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False)
+    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False, auto_offset_reset="earliest")
     await consumer.start()
     try:
         partitions = [TopicPartition(topic, number) for number in range(PARTITIONS)]
         consumer.assign(partitions)
         ends = await consumer.end_offsets(partitions)
-        await consumer.seek_to_beginning(*partitions)
         found: list[ConsumerRecord] = []
         async with asyncio.timeout(START_SECONDS):
             while any([await consumer.position(partition) < ends[partition] for partition in partitions]):

@@ -18,7 +18,7 @@ from app.runtime.settings import Settings
 from tests.fake_log import wait_until
 from tests.integration.event_log import PARTITIONS, create_event_topic, events_of, read_log
 
-pytestmark = pytest.mark.kafka
+pytestmark = [pytest.mark.kafka, pytest.mark.timeout(240)]
 ROOT = Path(__file__).parents[2]
 ARTIFACTS = 13
 
@@ -134,7 +134,7 @@ async def test_a_broker_that_starts_after_the_publisher_gets_everything_once(bro
         assert publisher.stats.delivered == 0
         broker.start()
         topic = await create_event_topic(broker.bootstrap, "late_")
-        wait_until(lambda: publisher.stats.delivered == 1000, 60)
+        wait_until(lambda: publisher.stats.delivered == 1000, 90)
     assert_log_holds_once_in_order(events_of(await read_log(broker.bootstrap, topic)), 1000)
 
 
@@ -147,7 +147,7 @@ async def test_a_broker_that_is_killed_and_comes_back_has_everything_once_and_in
         broker.kill()
         publish_numbers(publisher, range(20_000, 21_000))
         broker.start()
-        wait_until(lambda: publisher.stats.delivered == 21_000, 90)
+        wait_until(lambda: publisher.stats.delivered == 21_000, 120)
     assert_log_holds_once_in_order(events_of(await read_log(broker.bootstrap, topic)), 21_000)
 
 
