@@ -104,6 +104,11 @@ class Buffer:
             self._sender_sleeps = not taken
             return taken
 
+    def ask_for_wake(self) -> None:
+        """Let the next `offer` ask for a wake-up."""
+        with self._lock:
+            self._sender_sleeps = True
+
     def put_back(self) -> None:
         """Make all records without acknowledgement available to `take` again, in order."""
         with self._lock:

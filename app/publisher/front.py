@@ -41,12 +41,14 @@ class Front:
     def publish(self, event: object, wake: Callable[[], None]) -> bool:
         """Whether the event went into the buffer; raises nothing."""
         try:
-            return self._put(encode_event(event, self._clock.now_ms()), wake)
+            record = encode_event(event, self._clock.now_ms())
         except Unpublishable as error:
             self._refuse(error.reason, str(error))
         # The caller's pipeline must never fail because of its monitor, whatever a foreign mapping does when read.
         except Exception as error:  # noqa: BLE001
             self._refuse(DropReason.NOT_SERIALIZABLE, type(error).__name__)
+        else:
+            return self._put(record, wake)
         return False
 
     def publish_record(
@@ -61,7 +63,11 @@ class Front:
             self._reports.event_dropped(reason)
             return False
         if must_wake:
-            wake()
+            try:
+                wake()
+            # No loop is running yet, or there are no threads or file descriptors left: the next event tries again.
+            except (RuntimeError, OSError):
+                self._buffer.ask_for_wake()
         return True
 
     def _refuse(self, reason: DropReason, detail: str) -> None:

@@ -111,7 +111,11 @@ class Publisher:
             thread = threading.Thread(target=self._deliver, args=(loop, self._sender), name="voicemon-publisher")
             # Not a daemon would keep a program alive for as long as its broker is away.
             thread.daemon = True
-            thread.start()
+            try:
+                thread.start()
+            except RuntimeError:
+                loop.close()
+                raise
             self._thread = thread
         if multiprocessing.process.parent_process() is not None:
             # Such children leave without atexit, and forget finalizers registered before they began.
