@@ -2,8 +2,12 @@
 
 import typer
 
-COMMANDS: list[str] = []
+from app.cli import migrate, query, rollup
+
+COMMANDS = [migrate, query, rollup]
 
 
 def register(app: typer.Typer) -> None:
     """Attach all commands."""
+    for command in COMMANDS:
+        command.register(app)
