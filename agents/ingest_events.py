@@ -12,14 +12,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from app.domain.counters import COUNTERS_OF_TYPE
-from app.domain.events import AgeLimits, Anomalies, decode_event, encode_event, event_key
+from app.domain.events import AgeLimits, Anomalies, decode_event, event_key
 from app.domain.rejects import RejectedEvent, RejectReason
 from app.domain.windows import HOUR_MS, MINUTE_MS
 from app.runtime.errors import VoicemonError
 from app.runtime.telemetry import Telemetry
 from app.runtime.transport import Consumer, Range, RangeApp
 from sinks.base import RefusedRow, Row
-from sinks.clickhouse.rows import splice_row
+from sinks.clickhouse.rows import encode_row
 from sinks.dead_letter import DeadLetter, DeadLetterWriter
 from sinks.writer import BatchingWriter
 from tables.counters import CountersTable, PartitionCounters
@@ -175,7 +175,7 @@ class Ingest:
                 if anomalies.any_found:
                     total_anomalies.add(anomalies)
                     anomalies.clear()
-            add_row(Row(offset, splice_row(encode_event(event), partition, offset, append_ms)))
+            add_row(Row(offset, encode_row(event, partition, offset, append_ms)))
             timestamp = event.timestamp
             if timestamp > watermark_ms:
                 watermark_ms = timestamp

@@ -2,14 +2,17 @@
 
 import typer
 
-from app.cli import config, lag, publish, simulate, stack, worker
+from app.cli import config, lag, migrate, publish, query, rollup, simulate, stack, worker
 
 
 def register(app: typer.Typer) -> None:
     """Attach all commands."""
-    stack.register(app)
+    app.add_typer(stack.commands, name="stack")
     app.command("worker")(worker.worker)
-    app.command("publish")(publish.publish)
     app.command("simulate")(simulate.simulate)
+    app.command("publish")(publish.publish)
+    app.add_typer(query.commands, name="query")
     app.command("lag")(lag.lag)
-    app.add_typer(config.config, name="config")
+    app.command("migrate")(migrate.migrate)
+    app.command("rollup")(rollup.rollup)
+    app.add_typer(config.commands, name="config")

@@ -15,10 +15,10 @@ from sinks.clickhouse.client import connect
 
 Json = Annotated[bool, typer.Option("--json", help="print JSON")]
 
-config = typer.Typer(help="Show or check the settings.", no_args_is_help=True)
+commands = typer.Typer(help="Show or check the settings.", no_args_is_help=True)
 
 
-@config.command()
+@commands.command()
 def show(as_json: Json = False) -> None:
     """Print every setting with its environment variable; secrets are masked."""
     rows = list(_rows(Settings.from_environment()))
@@ -28,7 +28,7 @@ def show(as_json: Json = False) -> None:
         print_table("Settings", ("Variable", "Value", "Meaning"), rows)
 
 
-@config.command()
+@commands.command()
 def check(as_json: Json = False) -> None:
     """Try the settings: names, Kafka, ClickHouse. Exit code 1 if anything is wrong."""
     settings = Settings.from_environment()

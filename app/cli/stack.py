@@ -22,11 +22,6 @@ Ports = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 
-def register(app: typer.Typer) -> None:
-    """Attach `stack`."""
-    app.add_typer(commands, name="stack")
-
-
 @commands.command("up")
 def up(data: Data = None, ports: Ports = "settings", as_json: Json = False) -> None:
     """Start what does not run yet and print the addresses."""

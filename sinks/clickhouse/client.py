@@ -1,10 +1,11 @@
 """Connections to ClickHouse over HTTP, and its errors as sentences."""
 
 import ipaddress
+import logging
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import urlsplit
 
 import clickhouse_connect
 from clickhouse_connect.driver.client import Client
@@ -19,6 +20,9 @@ CONNECT_TIMEOUT_SECONDS = 5
 AUTHENTICATION_FAILED = {192, 193, 194, 497, 516}
 NOT_MIGRATED = {60, 81}
 LONGEST_REASON = 300
+DEFAULT_PORTS = {"http": 8123, "https": 8443}
+# They warn about every failed attempt, which is raised as an error anyway.
+QUIET_LOGGERS = ("urllib3.connectionpool", "clickhouse_connect")
 
 
 class StoreError(VoicemonError):
@@ -33,14 +37,16 @@ def connect(settings: ClickHouseSettings) -> Client:
     """A client whose statements run in the configured database; use each client in one thread only.
 
     The database need not exist yet. Statements carry no session, so that no two wait for each other.
-    Raises SinkUnavailable if ClickHouse does not answer or refuses the user.
+    Raises SinkUnavailable if ClickHouse does not answer or refuses the user, VoicemonError if the URL is none.
     """
-    url = urlsplit(settings.url)
+    scheme, host, port = _address(settings.url)
+    for name in QUIET_LOGGERS:
+        logging.getLogger(name).setLevel(logging.ERROR)
     with clear_errors(settings):
         client = clickhouse_connect.get_client(
-            host=url.hostname or "127.0.0.1",
-            port=_port(url),
-            interface=url.scheme,
+            host=host,
+            port=port,
+            interface=scheme,
             username=settings.user,
             password=settings.password.get_secret_value(),
             connect_timeout=CONNECT_TIMEOUT_SECONDS,
@@ -48,7 +54,7 @@ def connect(settings: ClickHouseSettings) -> Client:
             autogenerate_session_id=False,
             client_name="voicemon",
             # The library would take a proxy from the environment, which cannot reach our loopback.
-            **({"pool_mgr": get_pool_manager()} if _is_loopback(url) else {"dedicated_pool": True}),
+            **({"pool_mgr": get_pool_manager()} if _is_loopback(host) else {"dedicated_pool": True}),
         )
     client.database = settings.database
     return client
@@ -73,7 +79,7 @@ def explain(error: Exception, settings: ClickHouseSettings) -> VoicemonError:
         )
     if not isinstance(error, DatabaseError) or code is None:
         return SinkUnavailable(
-            f"ClickHouse at {settings.url} does not answer ({_first_line(error)}): "
+            f"ClickHouse at {settings.url} does not answer ({_cause(error)}): "
             "start it with 'voicemon stack up' or set VOICEMON_CLICKHOUSE_URL"
         )
     if code in NOT_MIGRATED:
@@ -83,12 +89,17 @@ def explain(error: Exception, settings: ClickHouseSettings) -> VoicemonError:
     return StoreError(f"ClickHouse refused a statement: {_first_line(error)}", code)
 
 
-def _port(url: SplitResult) -> int:
-    return url.port or (8443 if url.scheme == "https" else 8123)
+def _address(text: str) -> tuple[str, str, int]:
+    try:
+        url = urlsplit(text)
+        if url.scheme in DEFAULT_PORTS and url.hostname:
+            return url.scheme, url.hostname, url.port or DEFAULT_PORTS[url.scheme]
+    except ValueError:
+        pass
+    raise VoicemonError(f"VOICEMON_CLICKHOUSE_URL is {text!r}: use a URL like http://127.0.0.1:8123")
 
 
-def _is_loopback(url: SplitResult) -> bool:
-    host = url.hostname or "127.0.0.1"
+def _is_loopback(host: str) -> bool:
     if host == "localhost":
         return True
     try:
@@ -97,6 +108,18 @@ def _is_loopback(url: SplitResult) -> bool:
         return False
 
 
-def _first_line(error: Exception) -> str:
+def _cause(error: BaseException) -> str:
+    """What the operating system said where an error goes back to that, else the error's own text."""
+    link: BaseException | None = error
+    while link is not None:
+        # Of urllib3's errors the inner one is the argument of the outer one, not always its cause.
+        system = re.search(r"\[Errno -?\d+\] ([^)'\"]+)", str(link))
+        if system:
+            return system[1].strip()
+        link = link.__cause__ or link.__context__
+    return _first_line(error)
+
+
+def _first_line(error: BaseException) -> str:
     text = re.sub(r"\s+", " ", str(error)).strip() or type(error).__name__
     return text if len(text) <= LONGEST_REASON else text[:LONGEST_REASON] + "…"

@@ -11,6 +11,14 @@
 {%- macro any_of(kinds) -%}
 kind IN ({% for kind in kinds %}'{{ kind }}'{{ ", " if not loop.last }}{% endfor %})
 {%- endmacro -%}
+{%- macro ends_stage(type) -%}
+{{ type }} IN ('transcription_completed', 'claims_extracted', 'entity_resolution_completed',
+                   'entity_needs_disambiguation', 'drafts_generated')
+{%- endmacro -%}
+{%- set in_wanted_hours -%}
+ts >= fromUnixTimestamp64Milli({from_ms:Int64}, 'UTC') AND ts < fromUnixTimestamp64Milli({to_ms:Int64}, 'UTC')
+          AND toStartOfHour(ts) IN (SELECT hour FROM wanted)
+{%- endset -%}
 -- Snapshots of the hours in {hours}: epoch seconds, all within [{from_ms}, {to_ms}).
 -- {stored_ms} says, in the same order, up to which stored_at each hour's rows are taken into account.
 INSERT INTO snapshots_hourly
@@ -26,22 +34,53 @@ INSERT INTO snapshots_hourly
 )
 WITH
 wanted AS (SELECT toDateTime(arrayJoin({hours:Array(UInt32)}), 'UTC') AS hour),
+-- (timestamp, event id as text, start of the stage, stage) of each stage start of the artifacts that need one.
+starts AS (
+    SELECT
+        artifactId,
+        minMap(events) AS history,
+        arrayFilter((start, event) -> endsWith(event.eventType, '_started'), arrayMap(
+            (id, event) -> (event.timestamp, toString(id), ifNull(event.stageStartedAt, event.timestamp), event.pipelineStage),
+            mapKeys(history), mapValues(history)), mapValues(history)) AS started
+    FROM artifact_state
+    WHERE artifactId IN (
+        SELECT artifactId
+        FROM events
+        WHERE {{ in_wanted_hours }} AND artifactId != '' AND {{ ends_stage("eventType") }}
+          AND durationMs IS NULL AND (stageStartedAt IS NULL OR stageCompletedAt IS NULL))
+    GROUP BY artifactId
+),
+-- (timestamp, event id as text, organisation) of the earliest receipt and of the earliest completion.
+links AS (
+    SELECT
+        minMap(events) AS history,
+        arrayMap((id, event) -> (event.timestamp, toString(id), event.organizationId), mapKeys(history), mapValues(history))
+            AS all_links,
+        arrayFilter((link, event) -> event.eventType = 'artifact_received', all_links, mapValues(history)) AS receipts,
+        arrayFilter((link, event) -> event.eventType = 'artifact_completed', all_links, mapValues(history)) AS completions,
+        arrayMin(receipts) AS receipt,
+        arrayMin(completions) AS completion
+    FROM artifact_state
+    WHERE artifactId IN (
+        SELECT artifactId
+        FROM events
+        WHERE {{ in_wanted_hours }} AND artifactId != '' AND eventType = 'artifact_completed')
+    GROUP BY artifactId
+    HAVING notEmpty(receipts) AND notEmpty(completions)
+),
 -- The copy first in the log of each event; kind is its type, apart from names settled by a person.
 accepted AS (
     SELECT
         toStartOfHour(ts) AS hour,
         organizationId,
-        artifactId,
-        timestamp,
-        pipelineStage,
         if(eventType = 'entity_resolution_completed' AND previousStatus = 'needs_disambiguation',
            'names_settled', toString(eventType)) AS kind,
-        stageCompletedAt AS completed_at,
-        if(stageStartedAt IS NOT NULL AND stageCompletedAt IS NOT NULL, stageCompletedAt - stageStartedAt, durationMs)
-            AS own_duration,
-        artifactId != '' AND own_duration IS NULL AND kind IN (
-            'transcription_completed', 'claims_extracted', 'entity_resolution_completed',
-            'entity_needs_disambiguation', 'drafts_generated') AS needs_start,
+        arrayFilter(start -> start.4 = pipelineStage AND start.1 <= timestamp, started) AS before,
+        multiIf(
+            stageStartedAt IS NOT NULL AND stageCompletedAt IS NOT NULL, stageCompletedAt - stageStartedAt,
+            durationMs IS NOT NULL, durationMs,
+            notEmpty(before), ifNull(stageCompletedAt, timestamp) - arrayMax(before).3,
+            NULL) AS duration,
         metadata.confidenceScore AS confidence,
         toUInt64(ifNull(multiIf(
             kind = 'claims_extracted', metadata.claimCount,
@@ -50,50 +89,13 @@ accepted AS (
             kind = 'drafts_generated', metadata.draftCount,
             NULL), 0)) AS items,
         metadata.aiCost AS cost
-    FROM events FINAL
-    WHERE ts >= fromUnixTimestamp64Milli({from_ms:Int64}, 'UTC') AND ts < fromUnixTimestamp64Milli({to_ms:Int64}, 'UTC')
-      AND toStartOfHour(ts) IN (SELECT hour FROM wanted)
-),
-histories AS (
-    SELECT artifactId, mapKeys(minMap(events) AS all_events) AS ids, mapValues(all_events) AS history
-    FROM artifact_state
-    WHERE artifactId IN (SELECT artifactId FROM accepted WHERE needs_start OR (kind = 'artifact_completed' AND artifactId != ''))
-    GROUP BY artifactId
-),
--- (timestamp, event id as text, start of the stage, stage) of each stage start.
-starts AS (
-    SELECT artifactId, arrayFilter((start, event) -> endsWith(event.eventType, '_started'),
-        arrayMap((id, event) -> (event.timestamp, toString(id), ifNull(event.stageStartedAt, event.timestamp), event.pipelineStage),
-                 ids, history), history) AS started
-    FROM histories
-),
-paired AS (
-    SELECT
-        accepted.*,
-        arrayFilter(start -> start.4 = pipelineStage AND start.1 <= timestamp, started) AS candidates,
-        if(empty(candidates), NULL, ifNull(completed_at, timestamp) - arrayMax(candidates).3) AS paired_duration
-    FROM (SELECT * FROM accepted WHERE needs_start) AS accepted
-    LEFT JOIN starts ON starts.artifactId = accepted.artifactId
-),
--- (timestamp, event id as text, organisation) of the earliest receipt and of the earliest completion.
-links AS (
-    SELECT
-        arrayMap((id, event) -> (event.timestamp, toString(id), event.organizationId), ids, history) AS all_links,
-        arrayFilter((link, event) -> event.eventType = 'artifact_received', all_links, history) AS receipts,
-        arrayFilter((link, event) -> event.eventType = 'artifact_completed', all_links, history) AS completions,
-        arrayMin(receipts) AS receipt,
-        arrayMin(completions) AS completion
-    FROM histories
-    WHERE notEmpty(receipts) AND notEmpty(completions)
+    FROM (SELECT *, ts FROM events FINAL WHERE {{ in_wanted_hours }}) AS e
+    LEFT JOIN starts ON starts.artifactId = e.artifactId AND {{ ends_stage("e.eventType") }}
 ),
 -- One row per event, one per end-to-end sample, and one per hour, so that an hour without events gets its zeros.
 contributions AS (
-    SELECT hour, organizationId, kind, own_duration AS duration, confidence, items, cost, NULL AS end_to_end
+    SELECT hour, organizationId, kind, duration, confidence, items, cost, NULL AS end_to_end
     FROM accepted
-    WHERE NOT needs_start
-    UNION ALL
-    SELECT hour, organizationId, kind, paired_duration, confidence, items, cost, NULL
-    FROM paired
     UNION ALL
     SELECT
         toStartOfHour(fromUnixTimestamp64Milli(completion.1, 'UTC')) AS hour,

@@ -5,7 +5,7 @@ if({{ name }}Samples = 0, 0, {{ name }}Sum / {{ name }}Samples)
 if({{ name }}Samples = 0, 0, toFloat64(toString({{ name }}Sum)) / {{ name }}Samples)
 {%- endmacro -%}
 {%- macro rate(part, whole) -%}
-if({{ whole }} = 0, 0, ({{ part }}) / ({{ whole }}))
+if({{ whole }} = 0, 0, divide({{ part }}, {{ whole }}))
 {%- endmacro -%}
 {%- set stages = {"transcription": "Transcription", "claimsExtraction": "ClaimsExtraction",
                   "entityResolution": "EntityResolution", "draftGeneration": "DraftGeneration"} -%}

@@ -1,0 +1,27 @@
+"""Points in time on the command line."""
+
+from datetime import UTC, datetime
+
+import typer
+
+
+def parse_time(text: str) -> int:
+    """Epoch milliseconds of `2026-02-15`, `2026-02-15T14:00`, with or without an offset (UTC if none), or of digits.
+
+    Raises typer.BadParameter otherwise.
+    """
+    if text.isdecimal() and text.isascii():
+        return int(text)
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise typer.BadParameter(
+            f"{text!r} is no time: use 2026-02-15, 2026-02-15T14:00 or epoch milliseconds"
+        ) from None
+    aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return round(aware.timestamp() * 1000)
+
+
+def show_time(moment_ms: int) -> str:
+    """UTC time to the minute, as `parse_time` reads it."""
+    return datetime.fromtimestamp(moment_ms / 1000, UTC).strftime("%Y-%m-%dT%H:%MZ")

@@ -1,0 +1,69 @@
+"""`voicemon query …`: figures on the command line."""
+
+from typing import Annotated
+
+import msgspec
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from app.cli.period import parse_time, show_time
+from app.queries.history import PeriodType, Snapshot, historical_metrics
+from app.runtime.clock import SystemClock
+from app.runtime.settings import Settings
+from sinks.clickhouse.client import clear_errors, connect
+
+DAY_MS = 86_400_000
+DEFAULT_MS = {"hourly": DAY_MS, "daily": 7 * DAY_MS}
+COLUMNS = {
+    "received": "artifacts_received",
+    "completed": "artifacts_completed",
+    "failed": "artifacts_failed",
+    "claims": "total_claims_extracted",
+    "entities": "total_entities_resolved",
+    "drafts": "total_drafts_generated",
+    "cost $": "total_ai_cost",
+    "mean ms": "avg_end_to_end_latency",
+    "p95 ms": "p95_end_to_end_latency",
+}
+commands = typer.Typer(no_args_is_help=True, help="Figures of the monitor.")
+Period = Annotated[PeriodType, typer.Option("--period", help="Snapshots of hours or of days.")]
+From = Annotated[
+    int | None,
+    typer.Option("--from", parser=parse_time, metavar="TIME", help="First period; without it 24 h or 7 d before --to."),
+]
+To = Annotated[int | None, typer.Option("--to", parser=parse_time, metavar="TIME", help="Last period; without it now.")]
+Organization = Annotated[str | None, typer.Option("--organization", help="One organisation; without it the platform.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON array.")]
+
+
+@commands.command("history")
+def history(
+    period: Period = "hourly",
+    from_ms: From = None,
+    to_ms: To = None,
+    organization: Organization = None,
+    as_json: Json = False,
+) -> None:
+    """Snapshots of closed periods whose start lies from --from to --to, oldest first."""
+    settings = Settings.from_environment()
+    now_ms = SystemClock().now_ms()
+    end_ms = now_ms if to_ms is None else to_ms
+    start_ms = end_ms - DEFAULT_MS[period] if from_ms is None else from_ms
+    client = connect(settings.clickhouse)
+    try:
+        with clear_errors(settings.clickhouse):
+            found = historical_metrics(client, period, start_ms, end_ms, organization, now_ms)
+    finally:
+        client.close()
+    if as_json:
+        typer.echo(msgspec.json.encode(found).decode())
+    else:
+        Console().print(_table(found))
+
+
+def _table(snapshots: list[Snapshot]) -> Table:
+    table = Table("start (UTC)", *COLUMNS)
+    for snapshot in snapshots:
+        table.add_row(show_time(snapshot.period_start), *(f"{getattr(snapshot, name):g}" for name in COLUMNS.values()))
+    return table
