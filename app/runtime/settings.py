@@ -114,7 +114,7 @@ class LocalSettings(_Group):
     java: str = Field("java", description="Java of version 17 or later, a name on the PATH or a path")
     maven: str = Field("mvn", description="Maven, a name on the PATH or a path; used once to fetch the jars")
     start_seconds: float = Field(90.0, gt=0, description="a service of the local stack must answer after this time")
-    stop_seconds: float = Field(15.0, gt=0, description="a service that is asked to end is killed after this time")
+    stop_seconds: float = Field(30.0, gt=0, description="a service that is asked to end is killed after this time")
 
 
 class TestSettings(_Group):
