@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import os
 import subprocess
 import sys
 import time
@@ -18,7 +17,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPa
 
 from app.local.ports import free_port
 from app.runtime.clock import Clock
-from app.runtime.settings import ClickHouseSettings, Settings
+from app.runtime.settings import ClickHouseSettings, Settings, inherited_environment
 from app.worker import Worker
 
 ROOT = Path(__file__).parent.parent
@@ -37,7 +36,7 @@ def worker_settings(bootstrap: str, clickhouse: ClickHouseSettings, prefix: str,
 
 def environment(settings: Settings) -> dict[str, str]:
     """The variables that give a program these settings."""
-    variables = {name: value for name, value in os.environ.items() if not name.startswith("VOICEMON_")}
+    variables = {name: value for name, value in inherited_environment().items() if not name.startswith("VOICEMON_")}
     for group in type(settings).model_fields:
         for name, value in getattr(settings, group).model_dump().items():
             text = value.get_secret_value() if hasattr(value, "get_secret_value") else str(value)

@@ -14,7 +14,7 @@ import types
 from collections.abc import Sequence
 
 CHECK_SECONDS = 0.25
-STOP_SECONDS = 15.0
+STOP_SECONDS = 30.0
 PR_SET_PDEATHSIG = 1
 
 

@@ -20,6 +20,9 @@ from app.runtime.errors import VoicemonError
 from app.runtime.settings import MIB, LocalSettings
 
 FORMAT_SECONDS = 60
+# The first compiler only: a start takes 6 s of processor time instead of 10, and writing and reading 300,000 records
+# of 500 bytes 2.5 s instead of 6, because the second compiler costs more than its code saves in runs as short as ours.
+FAST_START = ("-XX:TieredStopAtLevel=1",)
 NEVER = 2**63 - 1
 PROPERTIES: dict[str, str | int] = {
     "process.roles": "broker,controller",
@@ -97,10 +100,10 @@ class LocalKafka:
             f"-Dvoicemon.log={self.logs[0]}",
             f"-Dlog4j2.configurationFile={_log4j().as_uri()}",
         ]
-        self._format_once([*start, "kafka.tools.StorageTool"], properties)
+        self._format_once([*start, *FAST_START, "kafka.tools.StorageTool"], properties)
         heap = self._settings.kafka_heap
         return Command(
-            [*start, f"-Xmx{heap}", "-XX:+ExitOnOutOfMemoryError", "kafka.Kafka", str(properties)],
+            [*start, f"-Xmx{heap}", "-XX:+ExitOnOutOfMemoryError", *FAST_START, "kafka.Kafka", str(properties)],
             self.logs[1],
         )
 

@@ -1,4 +1,4 @@
-"""The recorded log, published byte for byte with its timestamps, gives the expected results through the whole monitor."""
+"""The recorded log, published byte for byte with its timestamps, gives the expected results all the way."""
 
 import asyncio
 import subprocess
@@ -88,8 +88,7 @@ def places(log: list[Any], name: str) -> dict[tuple[int, int], int]:
     for line in read_log(name):
         lines[line.append_time_ms, line.key, line.value].append(line.offset)
     return {
-        (record.partition, record.offset): lines[record.timestamp, record.key, record.value].popleft()
-        for record in log
+        (record.partition, record.offset): lines[record.timestamp, record.key, record.value].popleft() for record in log
     }
 
 
