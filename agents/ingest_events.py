@@ -6,7 +6,7 @@ are delivered and the store has confirmed its rows.
 """
 
 import asyncio
-from collections import Counter, defaultdict
+from collections import Counter, defaultdict, deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -65,7 +65,7 @@ class Ingest:
     reread: Callable[[int, Sequence[int]], Awaitable[Mapping[int, Any]]]
     append_ms: dict[int, int] = field(default_factory=dict)
     _last_offset: dict[int, tuple[int, int]] = field(default_factory=dict)
-    _open: defaultdict[int, list[tuple[Consumer, Range]]] = field(default_factory=lambda: defaultdict(list))
+    _open: defaultdict[int, deque[tuple[Consumer, Range]]] = field(default_factory=lambda: defaultdict(deque))
 
     async def take(self, new: Range, consumer: Consumer) -> None:
         """Count a range and hand its rows to the sink; a range forgotten meanwhile is left to its next reading.
@@ -101,7 +101,7 @@ class Ingest:
         if refused:
             await self.dead_letters.write(await self._refused(partition, refused))
         while waiting and waiting[0][1].last <= last_offset:
-            consumer, done = waiting.pop(0)
+            consumer, done = waiting.popleft()
             consumer.mark_complete(done)
 
     def forget(self) -> None:

@@ -35,7 +35,6 @@ class Range:
     first: int = field(init=False)
     last: int = field(init=False)
     last_append_ms: int = field(init=False)
-    is_counted: bool = False
     is_complete: bool = False
 
     def __post_init__(self) -> None:
@@ -124,6 +123,7 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self._ranges: dict[TP, deque[Range]] = {}
+        self._uncounted: dict[TP, deque[Range]] = {}
         self._last_offset: dict[TP, int] = {}
         self._safe: dict[TP, tuple[int, int]] = {}
         self._epoch = 0
@@ -154,9 +154,10 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
         return self._held
 
     def mark_counted(self, done: Range) -> None:
-        """The range no longer limits fetching."""
-        done.is_counted = True
-        self._counted.set()
+        """The range no longer limits fetching; a partition's ranges are counted in log order."""
+        if done.epoch == self._epoch:
+            self._uncounted[done.tp].popleft()
+            self._counted.set()
 
     def mark_complete(self, done: Range) -> None:
         """Everything that the range causes is durable; its end may be committed once all before it are complete."""
@@ -174,7 +175,7 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
         found: dict[int, Progress] = {}
         for tp, (position, end, contact_ms) in assigned.items():
             if tp.topic in self._policy.topics:
-                uncounted = [held for held in self._ranges.get(tp, ()) if not held.is_counted]
+                uncounted = self._uncounted.get(tp)
                 read = uncounted[0].first if uncounted else position
                 committed = self._committed_offset[tp] or 0
                 found[tp.partition] = Progress(
@@ -199,8 +200,7 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
         if not records or self.should_stop:
             return
         if not self._is_live(epoch):
-            # The fetch crossed a rebalance: nobody knows which position these records came from.
-            await self.perform_seek()
+            await self._seek_after_crossing()
             return
         for tp, fetched in records.items():
             if not (active is None or tp in active or tp in self._buffered_partitions):
@@ -213,6 +213,15 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
                 continue
             async for message in stream:
                 yield tp, message
+
+    async def _seek_after_crossing(self) -> None:
+        """The fetch crossed a rebalance, and nobody knows which position its records came from: read them again."""
+        try:
+            await self.perform_seek()
+        except KafkaError:
+            if self.flow_active:
+                raise
+            self.log.info("Rebalance under way: its recovery seeks to the committed offsets")
 
     def _is_live(self, epoch: int) -> bool:
         return self.flow_active and self._epoch == epoch
@@ -228,21 +237,19 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
     def _range_message(self, new: Range) -> Any:
         self._last_offset[new.tp] = new.last
         self._ranges.setdefault(new.tp, deque()).append(new)
+        self._uncounted.setdefault(new.tp, deque()).append(new)
         return ConsumerMessage(
             new.tp.topic, new.tp.partition, new.last, new.last_append_ms / 1000.0, 0, (), None, new, None, 0, 0, new.tp,
             generation_id=self.app.consumer_generation_id,
         )  # fmt: skip
 
     async def _wait_for_room(self, epoch: int) -> None:
-        while self._is_live(epoch) and self._uncounted() >= self._policy.in_flight:
+        while self._is_live(epoch) and sum(map(len, self._uncounted.values())) >= self._policy.in_flight:
             self._counted.clear()
             try:
                 await asyncio.wait_for(self._counted.wait(), IDLE_SECONDS)
             except TimeoutError:
                 continue
-
-    def _uncounted(self) -> int:
-        return sum(not entry.is_counted for queue in self._ranges.values() for entry in queue)
 
     async def force_commit(self, topics: Any = None, start_new_transaction: bool = True) -> bool:
         """Flush the tables, then commit the completed prefix of each partition."""
@@ -280,6 +287,7 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
     def _forget(self) -> None:
         self._epoch += 1
         self._ranges.clear()
+        self._uncounted.clear()
         self._last_offset.clear()
         self._safe.clear()
         self._counted.set()
