@@ -40,6 +40,8 @@ OUTAGE_CODES = {
 
 _ROW_NUMBER = re.compile(r"\(at row (\d+)\)")
 _TOO_MANY_PARTITIONS = re.compile(r"too many partitions for (?:a )?single insert block", re.IGNORECASE)
+_WRAPPING = re.compile(r"\A.*?server response: (?:Code: \d+\. DB::Exception: )*|\s*\(for url [^()]*\)\Z", re.DOTALL)
+"""What the client and the server put around the server's words."""
 _ERROR_NAME = re.compile(r"\(([A-Z][A-Z0-9_]+)\)")
 
 
@@ -51,7 +53,7 @@ def classify(error: Error) -> RowRefused | TooManyPartitions | SinkUnavailable:
     """What an insert raises in place of an error of the client."""
     words = str(error)
     if error.code in ROW_CODES:
-        return RowRefused(words, _row_index(words))
+        return RowRefused(_WRAPPING.sub("", words), _row_index(words))
     if error.code == TOO_MANY_PARTS and _TOO_MANY_PARTITIONS.search(words):
         return TooManyPartitions(words)
     return outage(error)

@@ -3,6 +3,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 
 import pytest
+from structlog.testing import capture_logs
 
 from app.runtime.errors import SinkUnavailable
 from app.runtime.settings import ClickHouseSettings
@@ -128,7 +129,6 @@ async def test_rows_wait_for_more_until_their_time_is_over() -> None:
     bench = Bench()
     async with bench.running():
         bench.add(0, 0, 0)
-        await bench.until(lambda: True)
         await settled()
         assert bench.sink.batches == []
         bench.advance(0.19)
@@ -279,7 +279,7 @@ async def test_a_forgotten_partition_ends_its_retries() -> None:
         await bench.until(lambda: bench.confirmed == [(2, 1)])
 
 
-async def test_an_outage_blocks_with_its_reason_and_ends_without_loss(caplog: pytest.LogCaptureFixture) -> None:
+async def test_an_outage_blocks_with_its_reason_and_ends_without_loss() -> None:
     bench = Bench()
     bench.sink.outage = AWAY
     async with bench.running():
@@ -302,6 +302,28 @@ async def test_an_outage_blocks_with_its_reason_and_ends_without_loss(caplog: py
     assert bench.writer.blocked_since_ms is None
     assert bench.telemetry.outages == [60.0]
     assert len(bench.sink.lines) == 105
+
+
+async def test_an_outage_is_one_line_for_each_cause_and_an_error_if_a_person_is_needed() -> None:
+    bench = Bench()
+    login = SinkUnavailable("the password is wrong: correct it", code="516", needs_operator=True)
+    with capture_logs() as lines:
+        async with bench.running():
+            bench.add(0, 0, 4)
+            bench.clock.time_ms += 1000
+            for outage in (AWAY, AWAY, login, AWAY, login):
+                bench.sink.outage = outage
+                attempts = len(bench.telemetry.codes)
+                bench.writer.wake()
+                await bench.until(lambda before=attempts: len(bench.telemetry.codes) > before)
+            bench.sink.outage = None
+            bench.writer.wake()
+            await bench.until(lambda: bench.confirmed == [(0, 4)])
+    assert [(line["log_level"], line.get("code"), line.get("reason")) for line in lines] == [
+        ("warning", "network", str(AWAY)),
+        ("error", "516", str(login)),
+        ("info", None, None),
+    ]
 
 
 async def test_a_retry_writes_the_same_batch_whatever_came_meanwhile() -> None:
