@@ -4,10 +4,10 @@ import typer
 
 from app.cli import publish, simulate
 
-COMMANDS: list[str] = []
+COMMANDS = [publish, simulate]
 
 
 def register(app: typer.Typer) -> None:
     """Attach all commands."""
-    app.command("publish")(publish.publish)
-    app.command("simulate")(simulate.simulate)
+    for command in COMMANDS:
+        command.register(app)
