@@ -2,6 +2,7 @@
 
 import asyncio
 import atexit
+import codecs
 import multiprocessing.process
 import multiprocessing.util
 import os
@@ -163,5 +164,7 @@ def _close_all() -> None:
         publisher.close(EXIT_SECONDS)
 
 
+# Loaded now: names are encoded with it, and nothing can be imported any more while the process ends.
+codecs.lookup("idna")
 os.register_at_fork(after_in_child=_begin_in_child)
 atexit.register(_close_all)
