@@ -29,11 +29,6 @@ Rate = Annotated[float | None, typer.Option(min=0.001, help="Events a second; wi
 Timeout = Annotated[float, typer.Option(min=0, help="Longest wait, in seconds, for a broker that takes nothing.")]
 
 
-def register(app: typer.Typer) -> None:
-    """Attach the command."""
-    app.command("publish")(publish)
-
-
 def publish(  # noqa: PLR0913  (one parameter an option)
     files: Files,
     *,

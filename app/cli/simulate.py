@@ -28,11 +28,6 @@ LateRate = Annotated[
 ]
 
 
-def register(app: typer.Typer) -> None:
-    """Attach the command."""
-    app.command("simulate")(simulate)
-
-
 def simulate(  # noqa: PLR0913  (one parameter an option)
     *,
     rate: Rate = 50.0,
