@@ -1,0 +1,64 @@
+import json
+from collections.abc import Callable
+
+import pytest
+import typer
+from clickhouse_connect.driver.client import Client
+from typer.testing import CliRunner, Result
+
+from app.cli.commands import register
+from app.runtime.settings import Settings
+from tests.integration.store.rows import event_line, insert
+
+pytestmark = pytest.mark.clickhouse
+
+MIDNIGHT = 1771113600000
+HOUR = 3_600_000
+RANGE = ("--from", "2026-02-15", "--to", "2026-02-15T03:00")
+
+
+@pytest.fixture
+def voicemon(
+    client: Client, new_client: Callable[[], Client], settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., Result]:
+    """Runs a command against the test's database."""
+    for name, value in {
+        "CLICKHOUSE_DATABASE": settings.clickhouse.database,
+        "RETENTION_EVENTS_HOURS": settings.retention.events_hours,
+        "RETENTION_HOURLY_DAYS": settings.retention.hourly_days,
+    }.items():
+        monkeypatch.setenv(f"VOICEMON_{name}", str(value))
+    for module in ("migrate", "rollup", "query"):
+        monkeypatch.setattr(f"app.cli.{module}.connect", lambda _: new_client())
+    app = typer.Typer()
+    register(app)
+    return lambda *arguments: CliRunner().invoke(app, arguments)
+
+
+def test_migrate_says_what_it_did_once(voicemon: Callable[..., Result]) -> None:
+    pending = voicemon("migrate", "--dry-run")
+    assert "Pending: migration 0001_events" in pending.stdout
+    assert "The schema is not at 4 yet" in pending.stdout
+    assert "Applied: migration 0004_snapshots" in voicemon("migrate").stdout
+    again = voicemon("migrate", "--json")
+    assert again.exit_code == 0
+    assert json.loads(again.stdout) == {"version": 4, "applied": [], "views": [], "retention": [], "dry_run": False}
+
+
+def test_rollup_computes_a_range_and_history_shows_it(voicemon: Callable[..., Result], client: Client) -> None:
+    voicemon("migrate")
+    insert(client, [event_line(1, organizationId="org_1")])
+    planned = json.loads(voicemon("rollup", *RANGE, "--dry-run", "--json").stdout)
+    assert (planned["hours"], planned["rows_written"]) == ([MIDNIGHT, MIDNIGHT + HOUR, MIDNIGHT + 2 * HOUR], 0)
+    assert json.loads(voicemon("query", "history", *RANGE, "--json").stdout) == []
+    assert "Computed 3 hours and 0 days." in voicemon("rollup", *RANGE).stdout
+    shown = json.loads(voicemon("query", "history", *RANGE, "--json").stdout)
+    assert [row["totalClaimsExtracted"] for row in shown] == [4, 0, 0]
+    assert "organizationId" not in shown[0]
+    [own] = json.loads(voicemon("query", "history", *RANGE, "--organization", "org_1", "--json").stdout)
+    assert (own["organizationId"], own["periodType"], own["periodStart"]) == ("org_1", "hourly", MIDNIGHT)
+    assert "2026-02-15T00:00Z" in voicemon("query", "history", *RANGE).stdout
+
+
+def test_a_range_that_ends_before_it_starts_is_wrong_use(voicemon: Callable[..., Result]) -> None:
+    assert voicemon("rollup", "--from", "2026-02-15", "--to", "2026-02-15").exit_code == 2

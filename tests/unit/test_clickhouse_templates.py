@@ -1,0 +1,59 @@
+import re
+
+import pytest
+from jinja2 import UndefinedError
+
+from app.runtime.settings import RetentionSettings
+from sinks.clickhouse.templates import LONGEST_HOURS, Template, migrations, rollup_statement, ttl_hours, views
+
+
+@pytest.mark.parametrize(
+    "retention",
+    [
+        RetentionSettings(),
+        RetentionSettings(events_hours=1, max_outage_hours=0, hourly_days=1, daily_days=1, hour_activity_days=1),
+        RetentionSettings(events_hours=2000, max_outage_hours=500),
+    ],
+)
+def test_every_table_keeps_what_a_roll_up_may_still_read(retention: RetentionSettings) -> None:
+    hours = ttl_hours(retention)
+    open_for = retention.events_hours + retention.max_outage_hours
+    assert hours["events"] > open_for
+    # It counts from the hour, not from the end of its day.
+    assert hours["hour_activity"] - 24 >= open_for
+    assert min(hours["snapshots_hourly"], hours["snapshots_daily"]) > open_for
+
+
+def test_visible_snapshots_are_on_disk() -> None:
+    hours = ttl_hours(RetentionSettings())
+    assert hours["snapshots_hourly"] >= 7 * 24
+    assert hours["snapshots_daily"] >= 90 * 24
+
+
+def test_no_setting_reaches_the_year_2106() -> None:
+    endless = RetentionSettings(events_hours=10**9, hourly_days=10**9, daily_days=10**9, hour_activity_days=10**9)
+    assert set(ttl_hours(endless).values()) == {LONGEST_HOURS}
+
+
+def test_numbers_rise_by_one_and_names_differ() -> None:
+    for templates in (migrations(), views()):
+        assert [template.number for template in templates] == list(range(1, len(templates) + 1))
+        assert len({template.name for template in templates}) == len(templates)
+
+
+def test_every_migration_statement_may_run_again() -> None:
+    for migration in migrations():
+        for statement in migration.statements("db", RetentionSettings()):
+            assert re.match(r"CREATE (TABLE|MATERIALIZED VIEW) IF NOT EXISTS db\.\w+", statement)
+
+
+def test_a_name_that_is_not_filled_in_is_an_error() -> None:
+    with pytest.raises(UndefinedError):
+        Template(1, "typo", "CREATE TABLE {{ databse }}.x").statements("db", RetentionSettings())
+
+
+@pytest.mark.parametrize("name", ["hourly", "daily", "dirty_hours", "dirty_days", "first_hour", "hourly_rows"])
+def test_roll_up_statements_leave_only_query_parameters_open(name: str) -> None:
+    statement = rollup_statement(name)
+    assert "{{" not in statement
+    assert "{%" not in statement
