@@ -1,19 +1,21 @@
 """The embedded engine: one open path, one fresh handle per request."""
 
+import importlib
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-import chdb
 import orjson
 
 from app.local.clickhouse_errors import BAD_ARGUMENTS, QueryRefused
 from app.runtime.errors import VoicemonError
 
+# The engine has no types.
+Connect = Callable[[str], Any]
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _CONFIG = """<clickhouse>
 <max_server_memory_usage>{memory_bytes}</max_server_memory_usage>
@@ -69,8 +71,9 @@ class Engine:
 
     def __init__(self, path: Path, *, memory_bytes: int, timezone: str) -> None:
         path.mkdir(parents=True, exist_ok=True)
-        # The engine takes its time zone from the process only; its own setting `timezone` is ignored when embedded.
+        # The engine takes its time zone from the process when it is loaded; its own setting is ignored when embedded.
         os.putenv("TZ", timezone)
+        self._connect: Connect = importlib.import_module("chdb").connect
         # A bare name can be a file of the working directory to the engine, so that is a folder without any.
         empty = path / "empty"
         empty.mkdir(exist_ok=True)
@@ -79,12 +82,15 @@ class Engine:
         config.write_text(_CONFIG.format(memory_bytes=memory_bytes))
         self._path = str(path)
         try:
-            self._keep = chdb.connect(f"{path}?config-file={config}")
+            self._keep = self._connect(f"{path}?config-file={config}")
         except RuntimeError as error:
             raise VoicemonError(f"ClickHouse cannot open {path}: {error}") from error
         self.version, self.timezone = (
             self._keep.query("SELECT version(), timezone()", "TSVRaw").bytes().decode().split()
         )
+
+    def _open(self) -> Any:
+        return self._connect(self._path)
 
     def close(self) -> None:
         """Give the path up; running statements must have ended."""
@@ -95,7 +101,7 @@ class Engine:
 
         Raises QueryRefused with the engine's code and message.
         """
-        with _Handle(self._path, context) as handle:
+        with _Handle(self._open, context) as handle:
             result = handle.query(statement, output_format, params=dict(context.params))
             summary = {
                 "read_rows": str(result.rows_read()),
@@ -109,12 +115,12 @@ class Engine:
 
         Raises QueryRefused with the engine's code and message.
         """
-        return ResultStream(_Handle(self._path, context), statement, output_format, context)
+        return ResultStream(_Handle(self._open, context), statement, output_format, context)
 
     def kill(self, comment: str) -> None:
         """Cancel the running statements with this log comment; all of them if it is empty."""
         condition = f"Settings['log_comment'] = {quoted(comment)}" if comment else "1"
-        with _Handle(self._path, Context()) as handle:
+        with _Handle(self._open, Context()) as handle:
             handle.query(f"KILL QUERY WHERE {condition} ASYNC FORMAT Null")
 
     def insert(self, head: str, input_format: str, rows: bytes, context: Context) -> Answer:
@@ -122,7 +128,7 @@ class Engine:
 
         Raises QueryRefused with the engine's code and message; blocks before the bad one may have been stored.
         """
-        with _Handle(self._path, context) as handle:
+        with _Handle(self._open, context) as handle:
             for name, value in context.params.items():
                 handle.query(f"SET param_{_checked(name)} = {quoted(value)}")
             inserter = handle.send_insert(head, input_format)
@@ -180,12 +186,12 @@ class ResultStream:
 class _Handle:
     """A fresh handle in the request's context; settings end with it."""
 
-    def __init__(self, path: str, context: Context) -> None:
-        self._path = path
+    def __init__(self, open_handle: Callable[[], Any], context: Context) -> None:
+        self._open_handle = open_handle
         self._context = context
 
     def __enter__(self) -> Any:
-        self._handle = chdb.connect(self._path)
+        self._handle = self._open_handle()
         try:
             self._prepare()
         except RuntimeError as error:

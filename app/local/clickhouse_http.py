@@ -74,6 +74,8 @@ class Endpoint:
         except QueryRefused as error:
             headers["X-ClickHouse-Exception-Code"] = str(error.code)
             return web.Response(status=error.status, headers=headers, text=f"{error}\n")
+        except web.RequestPayloadError as error:
+            return web.Response(status=400, headers=headers, text=f"The body cannot be read: {error}\n")
         except BodyTooLarge:
             return web.Response(status=413, headers=headers, text=f"The request is larger than {self._limit} bytes.\n")
         headers["X-ClickHouse-Summary"] = json.dumps(reply.answer.summary)

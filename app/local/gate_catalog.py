@@ -50,6 +50,22 @@ WRITE_KINDS = frozenset(
     {"CreateQuery", "DropQuery", "AlterQuery", "RenameQuery", "OptimizeQuery", "InsertQuery", "SystemQuery"}
     | {"DeleteQuery", "UpdateQuery", "CheckTableQuery", "CreateIndexQuery", "DropIndexQuery", "KillQueryQuery"}
 )
+# Every other kind of clause is refused, because nobody has looked at what it can do.
+CLAUSES = frozenset(
+    {"AlterCommand", "ArrayJoin", "Assignment", "Asterisk", "ColumnDeclaration", "Columns_definition"}
+    | {"ColumnsApplyTransformer", "ColumnsExceptTransformer", "ColumnsListMatcher", "ColumnsRegexpMatcher"}
+    | {"ColumnsReplaceTransformer", "ColumnsReplaceTransformerReplacement", "ColumnsTransformerList"}
+    | {"ConstraintDeclaration", "DataType", "Dictionary", "DictionaryAttributeDeclaration"}
+    | {"DictionaryLayout", "DictionaryLifetime", "DictionaryRange", "DictionarySettings", "EnumDataType"}
+    | {"ExpressionList", "Function", "FunctionWithKeyValueArguments", "Identifier", "IndexDeclaration"}
+    | {"InterpolateElement", "Literal", "NameTypePair", "OrderByElement", "Pair", "Partition"}
+    | {"ProjectionDeclaration", "ProjectionSelectQuery", "QualifiedAsterisk", "QualifiedColumnsListMatcher"}
+    | {"QualifiedColumnsRegexpMatcher", "QueryParameter", "RefreshStrategy", "SQLSecurity", "SampleRatio"}
+    | {"SelectIntersectExceptQuery", "SelectQuery", "SelectWithUnionQuery", "StatisticsDeclaration"}
+    | {"Storage", "StorageOrderByElement", "Subquery", "TTLElement", "TableExpression", "TableIdentifier"}
+    | {"TableJoin", "TablesInSelectQuery", "TablesInSelectQueryElement", "TimeInterval", "TupleDataType"}
+    | {"UserNameWithHost", "ViewTargets", "WindowDefinition", "WindowListElement", "WithElement"}
+)
 FORMATS_REFUSED = frozenset(
     {"template", "templateignorespaces", "capnproto", "protobuf", "protobufsingle", "protobuflist", "protobufconfluent"}
     | {"avroconfluent", "mysqlwire", "postgresqlwire", "odbcdriver2", "hivetext"}

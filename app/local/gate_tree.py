@@ -7,13 +7,16 @@ from typing import Any
 from app.local.clickhouse_errors import ACCESS_DENIED, QUERY_NOT_ALLOWED, QueryRefused
 from app.local.gate_catalog import (
     ALTER_COMMANDS,
+    CLAUSES,
     DATABASE_ENGINES,
     DICTIONARY_LAYOUTS,
     DICTIONARY_SOURCE_KEYS,
     EXPLAIN_SETTINGS,
     FORMATS_REFUSED,
+    READ_KINDS,
     SYSTEM_COMMANDS,
     TABLE_ENGINES,
+    WRITE_KINDS,
     Catalog,
 )
 
@@ -22,6 +25,7 @@ Node = dict[str, Any]
 _PATH_SIGNS = re.compile(r"[/\\\x00*?\[\]{}]|\.\.")
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_.$ -]+")
 _FREE_TEXT = frozenset({"alias", "like", "comment", "separator", "field_type", "param_type", "pattern"})
+KNOWN_KINDS = CLAUSES | READ_KINDS | WRITE_KINDS
 _TABLE_FUNCTION_KEYS = frozenset({"table_function", "as_table_function"})
 _HARMLESS_KINDS = frozenset({"CODEC", "STATISTICS"})
 _PARAM_TYPES_AS_NAMES = frozenset({"Identifier"})
@@ -56,8 +60,10 @@ class TreeJudge:
         self._node(root, "")
 
     def _node(self, node: Node, role: str) -> None:
-        kind = node.get("type", "")
-        check = getattr(self, f"_check_{kind.replace(' ', '_').lower()}", None)
+        kind = str(node.get("type", "")).replace(" ", "_")
+        if kind and kind not in KNOWN_KINDS:
+            raise _refuse(f"{kind[:80]} is")
+        check = getattr(self, f"_check_{kind.lower()}", None)
         if check:
             check(node, role)
         if kind == "Literal":
