@@ -8,8 +8,8 @@ from app.cli import publish, simulate
 @pytest.fixture
 def command_line() -> typer.Typer:
     app = typer.Typer()
-    publish.register(app)
-    simulate.register(app)
+    app.command("publish")(publish.publish)
+    app.command("simulate")(simulate.simulate)
     return app
 
 
