@@ -101,7 +101,7 @@ class Call:
             is_judged = self._gate.judge_values(self._what.rows)
             settings = {**context.settings, "input_format_values_interpret_expressions": str(int(is_judged))}
             context = replace(context, settings=settings)
-        return self._engine.insert(head.text, head.format, self._what.rows, context)
+        return self._engine.insert(head, self._what.rows, context)
 
     def _select(self, verdict: Verdict, context: Context) -> Reply:
         output_format = verdict.output_format or self._format

@@ -31,6 +31,13 @@ class InsertHead:
         """The head as a complete statement without rows."""
         return f"{self.text} FORMAT {self.format}"
 
+    def reading(self, file: str) -> str:
+        """The statement with the rows taken out of a file of the server; `file` is a quoted literal."""
+        head = self.text.encode()
+        ends = (word.start() for word in _outer_words(head) if word.group().upper() == b"SETTINGS")
+        end = next(ends, len(head))
+        return f"{head[:end].decode()} FROM INFILE {file} {head[end:].decode()} FORMAT {self.format}"
+
 
 def find_insert_head(statement: bytes) -> InsertHead | None:
     """The head of an INSERT with rows; None for every other statement (also INSERT … SELECT).
