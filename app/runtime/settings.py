@@ -113,7 +113,7 @@ class LocalSettings(_Group):
     cache_dir: Path = Field(Path("~/.cache/voicemon"), description="folder that keeps the jars of the local Kafka")
     java: str = Field("java", description="Java of version 17 or later, a name on the PATH or a path")
     maven: str = Field("mvn", description="Maven, a name on the PATH or a path; used once to fetch the jars")
-    start_seconds: float = Field(90.0, gt=0, description="a service of the local stack must answer after this time")
+    start_seconds: float = Field(120.0, gt=0, description="a service of the local stack must answer after this time")
     stop_seconds: float = Field(30.0, gt=0, description="a service that is asked to end is killed after this time")
 
 
