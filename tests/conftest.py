@@ -11,6 +11,7 @@ from tests.cleanup import drop_databases, drop_topics
 
 FIXTURE_MARKERS = {"kafka_bootstrap": "kafka", "clickhouse": "clickhouse"}
 SERVICE_MARKERS = ("kafka", "clickhouse", "stack")
+FIRST_START_SECONDS = 300
 CHOICE = pytest.StashKey[services.Choice]()
 
 
@@ -30,6 +31,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if any(item.get_closest_marker(name) for name in SERVICE_MARKERS):
             item.add_marker(pytest.mark.allow_hosts(hosts))
+            if item.get_closest_marker("timeout") is None:
+                # The first of them also starts the service, for the first time of all with a download.
+                item.add_marker(pytest.mark.timeout(FIRST_START_SECONDS))
         else:
             item.add_marker(pytest.mark.disable_socket)
 

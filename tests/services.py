@@ -18,7 +18,8 @@ from pydantic import SecretStr
 from testcontainers.core.container import DockerContainer
 from testcontainers.core.docker_client import DockerClient
 
-from app.local.kafka import PROPERTIES, answers
+from app.local.kafka import answers
+from app.local.kafka_storage import PROPERTIES
 from app.local.ports import HOST, free_port
 from app.local.stack import LocalStack
 from app.runtime.settings import ClickHouseSettings, Settings, TestSettings

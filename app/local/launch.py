@@ -9,14 +9,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from app.local.clickhouse import LocalClickHouse
 from app.local.folder import DataFolder, Entry
-from app.local.kafka import LocalKafka
+from app.local.kafka import PROBE_SECONDS, LocalKafka
 from app.local.ports import check_port
 from app.local.processes import POLL_SECONDS, Command, log_tail, start_token, stop
 from app.local.service import Service
 from app.runtime.errors import VoicemonError
 from app.runtime.settings import Settings
-
-PROBE_SECONDS = 2.0
 
 
 def silent(_line: str) -> None:
@@ -94,17 +92,6 @@ def _report(service: Service, what: str) -> str:
 def stop_all(entries: Mapping[str, Entry], seconds: float) -> list[str]:
     """Stop the processes, the last started first; returns the names of those that ran."""
     return [name for name, entry in reversed(list(entries.items())) if stop(entry.pid, entry.token, seconds)]
-
-
-def stop_guard(guard: subprocess.Popen[bytes], seconds: float) -> None:
-    """End a guarded service; the guard itself kills a service that does not end in time."""
-    if guard.stdin is not None:
-        guard.stdin.close()
-    try:
-        guard.wait(seconds + PROBE_SECONDS)
-    except subprocess.TimeoutExpired:
-        guard.kill()
-        guard.wait()
 
 
 @contextlib.contextmanager

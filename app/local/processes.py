@@ -1,5 +1,6 @@
 """Processes of the local stack: started detached, named by id and start time, stopped by id only."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -12,6 +13,7 @@ from pathlib import Path
 from app.runtime.settings import inherited_environment
 
 ROOT = Path(__file__).resolve().parents[2]
+WAIT_THEN_RUN = 'read -r _ && exec "$@" </dev/null'
 POLL_SECONDS = 0.05
 KILL_SECONDS = 5.0
 
@@ -28,9 +30,18 @@ class Command:
 def start_detached(command: Command) -> subprocess.Popen[bytes]:
     """A process in a session of its own, so that neither Ctrl-C nor a closed terminal reaches it.
 
-    Raises OSError if the program cannot be run.
+    It waits for `release`, under the id that it keeps, and ends if this process ends before: one that nobody could
+    write down never runs.
     """
-    return _start(command.arguments, command, subprocess.DEVNULL, ())
+    return _start(["/bin/sh", "-c", WAIT_THEN_RUN, "sh", *command.arguments], command, subprocess.PIPE, ())
+
+
+def release(process: subprocess.Popen[bytes]) -> None:
+    """Let a detached process run its command; nothing happens if it has ended."""
+    if process.stdin is not None:
+        with contextlib.suppress(BrokenPipeError):
+            process.stdin.write(b"run\n")
+            process.stdin.close()
 
 
 def start_guarded(command: Command, keep_open: Sequence[int] = ()) -> subprocess.Popen[bytes]:
@@ -55,6 +66,17 @@ def _start(arguments: Sequence[str], command: Command, stdin: int, keep_open: Se
             start_new_session=True,
             pass_fds=keep_open,
         )
+
+
+def stop_guard(guard: subprocess.Popen[bytes], seconds: float) -> None:
+    """End a guarded service; the guard itself kills a service that does not end in time."""
+    if guard.stdin is not None:
+        guard.stdin.close()
+    try:
+        guard.wait(seconds + KILL_SECONDS)
+    except subprocess.TimeoutExpired:
+        guard.kill()
+        guard.wait()
 
 
 def start_token(pid: int) -> str | None:

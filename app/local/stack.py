@@ -8,8 +8,8 @@ from types import TracebackType
 from typing import Literal, Self
 
 from app.local.folder import DataFolder, Entry
+from app.local.kafka import PROBE_SECONDS
 from app.local.launch import (
-    PROBE_SECONDS,
     await_answers,
     build_service,
     build_services,
@@ -17,10 +17,9 @@ from app.local.launch import (
     run,
     silent,
     stop_all,
-    stop_guard,
     undisturbed,
 )
-from app.local.processes import start_detached, start_guarded
+from app.local.processes import release, start_detached, start_guarded, stop_guard
 from app.runtime.errors import VoicemonError
 from app.runtime.settings import Settings
 
@@ -59,6 +58,7 @@ def up(settings: Settings, *, auto_ports: bool = False, say: Callable[[str], Non
                 started[service.name] = entry_of(service, processes[-1])
                 # Written at once: if this command is killed, `down` still finds the process.
                 folder.write(entries | started)
+                release(processes[-1])
             await_answers(services, processes, settings.local.start_seconds)
         except BaseException:
             with undisturbed():
@@ -141,13 +141,15 @@ class LocalStack:
                 )
             services = build_services(self._settings, self._names, auto_ports=self._auto_ports, say=self._say)
             processes = []
+            entries = {}
             for service, command in [(service, service.prepare()) for service in services]:
                 guard = run(service, command, lambda asked: start_guarded(asked, [lock.fileno()]))
                 cleanup.callback(stop_guard, guard, self._settings.local.stop_seconds)
                 processes.append(guard)
-                self.entries[service.name] = entry_of(service, guard)
+                entries[service.name] = entry_of(service, guard)
             await_answers(services, processes, self._settings.local.start_seconds)
             self._cleanup = cleanup.pop_all()
+            self.entries = entries
         return self
 
     def __exit__(

@@ -114,13 +114,13 @@ class LocalSettings(_Group):
     cache_dir: Path = Field(Path("~/.cache/voicemon"), description="folder that keeps the jars of the local Kafka")
     java: str = Field("java", description="Java of version 17 or later, a name on the PATH or a path")
     maven: str = Field("mvn", description="Maven, a name on the PATH or a path; used once to fetch the jars")
-    start_seconds: float = Field(90.0, gt=0, description="a service of the local stack must answer after this time")
     clickhouse_memory_bytes: int = Field(
         2_000_000_000, ge=256 * MIB, description="memory cap of the embedded ClickHouse"
     )
     clickhouse_request_bytes: int = Field(
         256 * MIB, ge=MIB, description="largest request body that the embedded ClickHouse takes, decompressed"
     )
+    start_seconds: float = Field(120.0, gt=0, description="a service of the local stack must answer after this time")
     stop_seconds: float = Field(30.0, gt=0, description="a service that is asked to end is killed after this time")
 
 

@@ -16,7 +16,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from app.local.folder import DataFolder
-from app.local.processes import ROOT, start_token
+from app.local.processes import ROOT, Command, release, start_detached, start_token
 from app.local.stack import LocalStack
 from app.runtime.errors import VoicemonError
 from app.runtime.settings import ClickHouseSettings
@@ -201,12 +201,22 @@ def test_ctrl_c_during_up_leaves_nothing_behind(folder: Path) -> None:
     assert not (folder / "stack.json").exists()
 
 
+def test_a_process_runs_only_after_its_release(tmp_path: Path) -> None:
+    for name in ("forgotten", "released"):
+        process = start_detached(Command(["/bin/sh", "-c", f"echo > {tmp_path / name}"], tmp_path / "log"))
+        if name == "released":
+            release(process)
+        process.stdin.close()
+        process.wait(DEADLINE_SECONDS)
+    assert not (tmp_path / "forgotten").exists()
+    assert (tmp_path / "released").exists()
+
+
 def test_down_finds_what_a_killed_up_has_started(folder: Path) -> None:
     with start_voicemon("stack", "up", "--ports", "auto", "--data", str(folder)) as command:
         wait_until((folder / "stack.json").exists, "the first process has started")
         command.kill()
         command.communicate(timeout=DEADLINE_SECONDS)
-    assert processes_of(folder) != []
     assert "kafka" in voicemon("stack", "down", "--data", str(folder)).stdout
     wait_until(lambda: processes_of(folder) == [], "all have ended")
 
