@@ -1,6 +1,8 @@
 import json
+import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -329,14 +331,26 @@ def test_a_period_that_fails_is_reported_and_the_others_go_on(
     assert (repaired.hours, repaired.days) == ((MIDNIGHT + 5 * HOUR,), (MIDNIGHT,))
 
 
-def test_two_workers_give_the_same_single_rows(
-    store: Client, new_client: Callable[[], Client], settings: Settings, clock: ManualClock, roll_up: RollUp
+def test_two_workers_at_once_give_the_same_single_rows(
+    store: Client, new_client: Callable[[], Client], settings: Settings, clock: ManualClock
 ) -> None:
     insert(store, [event_line(1, organizationId="org_1")])
-    other = RollUp(new_client(), settings, clock)
-    roll_up.recompute(MIDNIGHT, clock.now)
-    other.recompute(MIDNIGHT, clock.now)
-    assert len(rows(store, "hourly")) == 25
+    start = threading.Barrier(2)
+
+    def work() -> RollUpResult:
+        own = new_client()
+        start.wait(10)
+        try:
+            return RollUp(own, settings, clock).recompute(MIDNIGHT, clock.now)
+        finally:
+            own.close()
+
+    with ThreadPoolExecutor(2) as pool:
+        for result in [pool.submit(work) for _ in range(2)]:
+            assert len(result.result(60).hours) == 24
+    found = rows(store, "hourly")
+    assert len(found) == 25
+    assert found[MIDNIGHT, "org_1"]["totalClaimsExtracted"] == 4
     assert len(rows(store, "daily")) == 2
 
 
