@@ -9,6 +9,7 @@ import structlog
 from clickhouse_connect.driver.client import Client
 
 from app.runtime.clock import Clock
+from app.runtime.errors import SinkUnavailable
 from app.runtime.settings import Settings
 from sinks.clickhouse.client import StoreError, clear_errors
 from sinks.clickhouse.templates import rollup_statement
@@ -122,7 +123,7 @@ class RollUp:
     def _range(self, from_s: int, to_s: int, closed_s: int) -> _Range:
         first_hour_s = int(self._query("first_hour")[0][0])
         start_s = max(from_s, first_hour_s, self.frozen_until_ms() // 1000)
-        start_s += -start_s % HOUR_SECONDS
+        start_s = min(start_s + -start_s % HOUR_SECONDS, closed_s - closed_s % HOUR_SECONDS)
         end_s = max(start_s, to_s - to_s % HOUR_SECONDS)
         return _Range(
             first_hour_s=first_hour_s,
@@ -203,7 +204,9 @@ class RollUp:
             try:
                 compute(chunk)
                 done += chunk
-            except StoreError:
+            except (StoreError, SinkUnavailable):
+                # A statement that takes longer than a request may looks like a store that does not answer; if that
+                # is what it is, the first single period says so again.
                 done += self._one_by_one(period_type, chunk, compute, failed)
         return done
 

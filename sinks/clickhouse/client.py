@@ -17,8 +17,10 @@ from app.runtime.errors import SinkUnavailable, VoicemonError
 from app.runtime.settings import ClickHouseSettings
 
 CONNECT_TIMEOUT_SECONDS = 5
-AUTHENTICATION_FAILED = {192, 193, 194, 497, 516}
-NOT_MIGRATED = {60, 81}
+AUTHENTICATION_FAILED = {192, 193, 194, 516}
+ACCESS_DENIED = 497
+# No such table, database or, for a view with parameters, table function.
+NOT_MIGRATED = {46, 60, 81}
 LONGEST_REASON = 300
 DEFAULT_PORTS = {"http": 8123, "https": 8443}
 # They warn about every failed attempt, which is raised as an error anyway.
@@ -86,6 +88,12 @@ def explain(error: Exception, settings: ClickHouseSettings) -> VoicemonError:
         return StoreError(
             f"ClickHouse has no complete schema in database {settings.database!r}: run 'voicemon migrate'", code
         )
+    if code == ACCESS_DENIED:
+        return StoreError(
+            f"ClickHouse does not allow user {settings.user!r} a statement ({_first_line(error)}): "
+            "run 'voicemon migrate' if the schema is not there yet, else grant what is missing",
+            code,
+        )
     return StoreError(f"ClickHouse refused a statement: {_first_line(error)}", code)
 
 
@@ -122,4 +130,5 @@ def _cause(error: BaseException) -> str:
 
 def _first_line(error: BaseException) -> str:
     text = re.sub(r"\s+", " ", str(error)).strip() or type(error).__name__
+    text = re.sub(r"^Received ClickHouse exception, code: \d+, server response: | \(for url \S+\)$", "", text)
     return text if len(text) <= LONGEST_REASON else text[:LONGEST_REASON] + "…"

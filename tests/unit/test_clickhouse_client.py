@@ -33,8 +33,10 @@ def test_a_url_that_is_none_is_refused_with_an_example(url: str) -> None:
     ("code", "kind", "text"),
     [
         (516, SinkUnavailable, "refuses user 'someone': set VOICEMON_CLICKHOUSE_USER"),
+        (46, StoreError, "run 'voicemon migrate'"),
         (60, StoreError, "run 'voicemon migrate'"),
         (81, StoreError, "run 'voicemon migrate'"),
+        (497, StoreError, "does not allow user 'someone' a statement"),
         (241, StoreError, "ClickHouse refused a statement: Memory limit exceeded"),
         (None, SinkUnavailable, "does not answer"),
     ],

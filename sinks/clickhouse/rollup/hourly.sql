@@ -127,14 +127,14 @@ SELECT
     countIf(kind = 'end_to_end'),
     quantileExactStateIf(0.95)(assumeNotNull(end_to_end), kind = 'end_to_end'),
 {%- for kind in ["transcription_completed", "claims_extracted"] %}
-    sumIf(toDecimal128(toString(assumeNotNull(confidence)), 18), kind = '{{ kind }}' AND confidence IS NOT NULL),
+    sumIf(toDecimal128(toString(assumeNotNull(confidence)), 24), kind = '{{ kind }}' AND confidence IS NOT NULL),
     countIf(kind = '{{ kind }}' AND confidence IS NOT NULL),
 {%- endfor %}
     sumIf(items, kind = 'claims_extracted'),
     sumIf(items, {{ any_of(["entity_resolution_completed", "names_settled", "entity_needs_disambiguation"]) }}),
     sumIf(items, kind = 'drafts_generated'),
     -- Through text, as a cast of the double may be off in the last digit; the bound keeps the sum within the decimal.
-    sum(toDecimal256(toString(least(ifNull(cost, 0), 1e40)), 18)),
+    sum(toDecimal256(toString(least(ifNull(cost, 0), 1e38)), 24)),
     countIf(kind = 'draft_confirmed'),
     countIf(kind = 'draft_rejected'),
     fromUnixTimestamp64Milli(transform(toUnixTimestamp(hour), {hours:Array(UInt32)}, {stored_ms:Array(Int64)}, toInt64(0)), 'UTC'),

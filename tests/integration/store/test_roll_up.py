@@ -1,6 +1,8 @@
 import json
+import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -200,15 +202,15 @@ def without_time(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_costs_add_up_to_the_last_digit(store: Client, roll_up: RollUp, clock: ManualClock) -> None:
-    costs = [0.1, 0.2, 0.3, 1e-7, 0.0061]
+    costs = [0.1, 0.2, 0.3, 1e-7, 0.0061, 1.2345678901234567e-05]
     lines = [
         event_line(number, eventId=f"6f0e0b7e-4a2c-4f0e-9c55-0d6f6d1f3c{number:02}", metadata={"aiCost": cost})
         for number, cost in enumerate(costs)
     ]
     insert(store, lines)
     run(roll_up, clock)
-    assert rows(store, "hourly")[MIDNIGHT, ""]["totalAICost"] == 0.6061001
-    assert rows(store, "daily")[MIDNIGHT, ""]["totalAICost"] == 0.6061001
+    assert rows(store, "hourly")[MIDNIGHT, ""]["totalAICost"] == 0.6061124456789012
+    assert rows(store, "daily")[MIDNIGHT, ""]["totalAICost"] == 0.6061124456789012
 
 
 def test_a_late_receipt_changes_the_hour_of_the_completion(store: Client, roll_up: RollUp, clock: ManualClock) -> None:
@@ -228,6 +230,27 @@ def test_a_late_receipt_changes_the_hour_of_the_completion(store: Client, roll_u
     found = rows(store, "hourly")[MIDNIGHT + 5 * HOUR, "org_1"]
     assert (found["endToEndSamples"], found["p95EndToEndLatency"]) == (1, HOUR)
     assert run(roll_up, clock).hours == ()
+
+
+def test_a_late_start_gives_its_stage_a_duration(store: Client, roll_up: RollUp, clock: ManualClock) -> None:
+    end = event_line(1, timestamp=MIDNIGHT + 5 * HOUR, pipelineStage="claims_extraction")
+    insert(store, [end])
+    run(roll_up, clock)
+    assert rows(store, "hourly")[MIDNIGHT + 5 * HOUR, ""]["claimsExtractionLatencySamples"] == 0
+    start = {
+        "eventId": "6f0e0b7e-4a2c-4f0e-9c55-0d6f6d1f3c12",
+        "eventType": "claims_extraction_started",
+        "timestamp": MIDNIGHT + 5 * HOUR - 7000,
+    }
+    insert(store, [end | start | {"source_offset": 2}])
+    assert run(roll_up, clock).hours == (MIDNIGHT + 4 * HOUR, MIDNIGHT + 5 * HOUR)
+    assert rows(store, "hourly")[MIDNIGHT + 5 * HOUR, ""]["avgClaimsExtractionLatency"] == 7000
+
+
+def test_a_range_in_the_future_holds_nothing(store: Client, roll_up: RollUp, clock: ManualClock) -> None:
+    insert(store, [event_line(1)])
+    result = roll_up.recompute(10**15, 10**16)
+    assert (result.hours, result.days) == ((), ())
 
 
 def test_an_organisation_that_left_an_hour_is_not_shown(store: Client, roll_up: RollUp, clock: ManualClock) -> None:
@@ -308,14 +331,26 @@ def test_a_period_that_fails_is_reported_and_the_others_go_on(
     assert (repaired.hours, repaired.days) == ((MIDNIGHT + 5 * HOUR,), (MIDNIGHT,))
 
 
-def test_two_workers_give_the_same_single_rows(
-    store: Client, new_client: Callable[[], Client], settings: Settings, clock: ManualClock, roll_up: RollUp
+def test_two_workers_at_once_give_the_same_single_rows(
+    store: Client, new_client: Callable[[], Client], settings: Settings, clock: ManualClock
 ) -> None:
     insert(store, [event_line(1, organizationId="org_1")])
-    other = RollUp(new_client(), settings, clock)
-    roll_up.recompute(MIDNIGHT, clock.now)
-    other.recompute(MIDNIGHT, clock.now)
-    assert len(rows(store, "hourly")) == 25
+    start = threading.Barrier(2)
+
+    def work() -> RollUpResult:
+        own = new_client()
+        start.wait(10)
+        try:
+            return RollUp(own, settings, clock).recompute(MIDNIGHT, clock.now)
+        finally:
+            own.close()
+
+    with ThreadPoolExecutor(2) as pool:
+        for result in [pool.submit(work) for _ in range(2)]:
+            assert len(result.result(60).hours) == 24
+    found = rows(store, "hourly")
+    assert len(found) == 25
+    assert found[MIDNIGHT, "org_1"]["totalClaimsExtracted"] == 4
     assert len(rows(store, "daily")) == 2
 
 
