@@ -71,6 +71,7 @@ class PartitionCounters:
         self.applied = -1
         self.restored_to = -1
         self.hours: dict[int, dict[str | None, Cell]] = {}
+        self._has_new_cutoff = False
         self._dirty: dict[tuple[str | None, int], None] = {}
         self._dropped: list[tuple[str | None, int]] = []
 
@@ -83,7 +84,10 @@ class PartitionCounters:
         """Move the watermark; windows older than the retention are no longer counted."""
         if watermark_ms > self.watermark_ms:
             self.watermark_ms = watermark_ms
-            self.cutoff_ms = watermark_ms - watermark_ms % HOUR_MS - self._retention_ms
+            cutoff_ms = watermark_ms - watermark_ms % HOUR_MS - self._retention_ms
+            # Events that touch no counter move it, too: a restart must not count what came too late for it.
+            self._has_new_cutoff = self._has_new_cutoff or cutoff_ms != self.cutoff_ms
+            self.cutoff_ms = cutoff_ms
 
     def apply(self, tally: Tally, last_offset: int) -> None:
         """Count a slice of the log that ends at `last_offset`; one record at a time up to `replayed_to`."""
@@ -118,7 +122,7 @@ class PartitionCounters:
 
     def take_changes(self, partition: int) -> list[RecordPair]:
         """Changelog records since the last call: the watermark first, so that no replay rebuilds a dropped window."""
-        if not self._dirty and not self._dropped:
+        if not (self._dirty or self._dropped or self._has_new_cutoff):
             return []
         encode = msgspec.msgpack.encode
         changes: list[RecordPair] = [
@@ -129,7 +133,7 @@ class PartitionCounters:
             cell = self.hours[hour][scope]
             record = CellRecord(max(cell.offset, self.applied), cell.minutes.tobytes())
             changes.append((orjson.dumps([partition, scope, hour]), encode(record)))
-        self._dirty, self._dropped = {}, []
+        self._dirty, self._dropped, self._has_new_cutoff = {}, [], False
         return changes
 
     def restore(self, key: list[Any], value: bytes | None) -> None:
@@ -137,6 +141,7 @@ class PartitionCounters:
         if len(key) == 1:
             if value is not None:
                 self.advance(msgspec.msgpack.decode(value, type=PartitionRecord).watermark_ms)
+                self._has_new_cutoff = False
                 self._expire()
             return
         _, scope, hour = key

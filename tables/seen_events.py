@@ -99,9 +99,13 @@ class PartitionSeen:
     def trim(self, before_append_ms: int) -> int:
         """Forget blocks appended wholly before a time; the number of ids forgotten."""
         forgotten = 0
-        while self._blocks and self._blocks[0].append_ms < before_append_ms:
+        while self.has_block_before(before_append_ms):
             forgotten += self.drop_oldest()
         return forgotten
+
+    def has_block_before(self, append_ms: int) -> bool:
+        """True if the oldest block was appended wholly before a time."""
+        return bool(self._blocks) and self._blocks[0].append_ms < append_ms
 
     def drop_oldest(self) -> int:
         """Forget the oldest block; the number of its ids."""
@@ -165,14 +169,19 @@ class SeenEventsTable(StateTable):
         self._restoring.pop(partition, None)
 
     def trim(self, partition: int, committed_append_ms: int) -> None:
-        """Forget ids that no acceptable record can repeat any more, and the oldest beyond the size bound."""
+        """Forget ids that no acceptable record can repeat any more, and the oldest beyond the size bound.
+
+        Ids of records that are not committed stay whatever the bound: a replay without them would take the first
+        record of an id for a copy.
+        """
         state = self.partition(partition)
         state.trim(committed_append_ms - self._horizon_ms)
-        excess = len(self) - self._maximum
-        while excess > 0 and len(state.ids) > BLOCK_IDS:
-            dropped = state.drop_oldest()
-            excess -= dropped
-            log.warning("Duplicate filter is full: its horizon is cut", partition=partition, forgotten=dropped)
+        excess, forgotten = len(self) - self._maximum, 0
+        while forgotten < excess and len(state.ids) > BLOCK_IDS and state.has_block_before(committed_append_ms):
+            forgotten += state.drop_oldest()
+        if forgotten:
+            log.warning("Duplicate filter is full: its horizon is cut", partition=partition, forgotten=forgotten)
 
     def __len__(self) -> int:
-        return sum(len(state.ids) for state in self._partitions.values())
+        waiting = sum(len(block.ids) for blocks in self._restoring.values() for block in blocks.values())
+        return waiting + sum(len(state.ids) for state in self._partitions.values())
