@@ -22,7 +22,8 @@ from sinks.base import RefusedRow, Row
 from sinks.clickhouse.rows import encode_row
 from sinks.dead_letter import DeadLetter, DeadLetterWriter
 from sinks.writer import BatchingWriter
-from tables.counters import CountersTable, PartitionCounters
+from tables.counters import CountersTable
+from tables.partition_counters import PartitionCounters
 from tables.seen_events import PartitionSeen, SeenEventsTable
 
 SLICE_RECORDS = 2_000

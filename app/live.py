@@ -32,6 +32,7 @@ class LiveWorker:
     def started(self, parts: Parts, partitions: int) -> None:
         """The worker is built for a log of so many partitions."""
         self._parts, self._partitions = parts, partitions
+        parts.counters.as_of = self._partition_as_of_ms
 
     @property
     def counters(self) -> CountersTable:
@@ -46,13 +47,15 @@ class LiveWorker:
         """Why live figures would not be complete here now."""
         if self._parts is None:
             return self._waiting.get("kafka", "the worker is starting")
-        if self._parts.app.rebalancing:
-            return "partitions are being assigned and their state is being restored"
-        missing = self._numbers() - self._parts.counters.loaded_partitions
-        if missing:
-            return f"partitions {_listed(missing)} are not counted by this worker"
-        unread = self._numbers() - self._progress().keys()
-        return f"partitions {_listed(unread)} have not been read yet" if unread else None
+        counters = self._parts.counters
+        if not counters.follower.is_complete:
+            return "the counters' changelog is still being read"
+        states = {number: counters.partition(number) for number in range(self._partitions)}
+        unsettled = {number for number, state in states.items() if not state.is_settled}
+        if unsettled:
+            return f"partitions {_listed(unsettled)} are being read again after a crash"
+        unknown = {number for number in states if not self._partition_as_of_ms(number)}
+        return f"partitions {_listed(unknown)} have not been counted by any worker yet" if unknown else None
 
     def not_ready(self) -> list[str]:
         """Reasons why a figure may be incomplete or old, or rows are not being stored."""
@@ -70,12 +73,18 @@ class LiveWorker:
         return reasons
 
     def as_of_ms(self) -> int:
-        """Oldest time up to which every partition has been counted."""
-        append_ms = self._running().ingest.append_ms
-        times = [
-            at.contact_ms if at.is_current else append_ms.get(number, 0) for number, at in self._progress().items()
-        ]
-        return min(times, default=0)
+        """Oldest time up to which every partition has been counted, by whichever worker."""
+        return min(map(self._partition_as_of_ms, range(self._partitions)), default=0)
+
+    def _partition_as_of_ms(self, partition: int) -> int:
+        parts = self._running()
+        known_ms = parts.counters.partition(partition).as_of_ms
+        if partition not in parts.counters.loaded_partitions:
+            return known_ms
+        at = self._progress().get(partition)
+        if at is None:
+            return known_ms
+        return at.contact_ms if at.is_current else parts.ingest.append_ms.get(partition, known_ms)
 
     def tables(self) -> list[TableInfo]:
         """The Faust tables with what this worker holds of them."""
@@ -113,14 +122,11 @@ class LiveWorker:
         app = self._running().app
         return app.consumer.progress() if app._consumer is not None else {}
 
-    def _numbers(self) -> frozenset[int]:
-        return frozenset(range(self._partitions))
-
     def _running(self) -> Parts:
         if self._parts is None:
             raise RuntimeError("the worker has not been built yet")
         return self._parts
 
 
-def _listed(numbers: frozenset[int]) -> str:
+def _listed(numbers: set[int]) -> str:
     return ", ".join(str(number) for number in sorted(numbers))

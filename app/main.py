@@ -44,8 +44,9 @@ class Parts:
 
 @dataclass(frozen=True, slots=True)
 class Outside:
-    """What a worker is connected to; `partitions` is the number of `voice-events`."""
+    """What a worker is connected to, and its name; `partitions` is the number of `voice-events`."""
 
+    worker: str
     partitions: int
     producer: AIOKafkaProducer
     sink: Sink
@@ -62,11 +63,14 @@ def build_app(settings: Settings, outside: Outside) -> Parts:
         "consumer": lambda: state_consumer(settings.kafka),
         "partitions": outside.partitions,
     }
-    counters = CountersTable(app, retention_hours=settings.ingest.window_retention_hours, **moves)
+    counters = CountersTable(
+        app, retention_hours=settings.ingest.window_retention_hours, writer=outside.worker, **moves
+    )
     limits = AgeLimits(settings.ingest.max_age_hours * HOUR_MS, settings.ingest.max_ahead_seconds * 1000)
     # An id can come again until its timestamp is too old, and a timestamp may be ahead of its append time.
     horizon_ms = settings.ingest.duplicates_hours * HOUR_MS + limits.max_ahead_ms
     seen = SeenEventsTable(app, horizon_ms=horizon_ms, maximum=settings.ingest.duplicates_max, **moves)
+    counters.on_foreign_writer = seen.log_all
     for table in (counters, seen):
         app.tables.add(table)
 

@@ -1,7 +1,9 @@
 """Life of a worker process: serve at once, wait for Kafka and ClickHouse, ingest, and stop without losing a record."""
 
 import asyncio
+import os
 import signal
+import socket
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack, suppress
 from typing import TypeVar
@@ -47,6 +49,7 @@ class Worker:
         self.settings = settings
         self.clock = clock or SystemClock()
         self.telemetry = Telemetry()
+        self.name = f"{socket.gethostname()}-{os.getpid()}"
         self.view = LiveWorker(settings, self.clock, self.telemetry)
 
     async def run(self, stop: asyncio.Event, on_serving: Callable[[int], None] = lambda port: None) -> None:
@@ -72,7 +75,7 @@ class Worker:
             resources.push_async_callback(producer.stop)
             sink = ClickHouseSink(self.settings.clickhouse)
             resources.push_async_callback(sink.close)
-            outside = Outside(partitions, producer, sink, self.telemetry, self.clock)
+            outside = Outside(self.name, partitions, producer, sink, self.telemetry, self.clock)
             parts = build_app(self.settings, outside)
             self.view.started(parts, partitions)
             await self._run_parts(parts, stop)
@@ -81,6 +84,7 @@ class Worker:
     async def _run_parts(self, parts: Parts, stop: asyncio.Event) -> None:
         tasks = [
             asyncio.create_task(self._store(parts, stop), name="store"),
+            asyncio.create_task(parts.counters.follower.run(), name="follow"),
             asyncio.create_task(self._flush_changelogs(parts), name="flush"),
             asyncio.create_task(self._watch(parts, stop), name="watch"),
             asyncio.create_task(parts.app._crashed.wait(), name="crash"),

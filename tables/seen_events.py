@@ -124,6 +124,10 @@ class PartitionSeen:
         self._changed = {}
         return changes
 
+    def log_all(self) -> None:
+        """Log every block again at the next flush."""
+        self._changed |= {block.offsets[0]: block for block in self._blocks}
+
     def restore(self, blocks: Iterable[Block]) -> None:
         """Take over all blocks of the changelog."""
         self._blocks = deque(sorted(blocks, key=lambda block: block.offsets[0]))
@@ -141,32 +145,37 @@ class SeenEventsTable(StateTable):
         self._horizon_ms = horizon_ms
         self._maximum = maximum
         self._partitions: dict[int, PartitionSeen] = {}
-        self._restoring: dict[int, dict[bytes, Block]] = {}
 
     def partition(self, partition: int) -> PartitionSeen:
         """The state of a source partition."""
         state = self._partitions.get(partition)
         if state is None:
             state = self._partitions[partition] = PartitionSeen()
-            state.restore(self._restoring.pop(partition, {}).values())
         return state
 
     def take_changes(self, partition: int) -> Sequence[RecordPair]:
         """Changed and forgotten blocks of a partition."""
         return self.partition(partition).take_changes(partition)
 
-    def apply(self, partition: int, key: bytes, value: bytes | None) -> None:
-        """Take over one changelog record."""
-        blocks = self._restoring.setdefault(partition, {})
-        if value is None:
-            blocks.pop(key, None)
-        else:
-            blocks[key] = Block.decoded(value)
+    async def restore(self, partitions: set[int]) -> None:
+        """Read the blocks of newly assigned partitions."""
+        blocks: dict[int, dict[bytes, Block]] = {partition: {} for partition in partitions}
+        async for partition, key, value in self.read_changelog(partitions):
+            if value is None:
+                blocks[partition].pop(key, None)
+            else:
+                blocks[partition][key] = Block.decoded(value)
+        for partition, found in blocks.items():
+            state = self._partitions[partition] = PartitionSeen()
+            state.restore(found.values())
 
     def purge(self, partition: int) -> None:
         """Forget a partition."""
         self._partitions.pop(partition, None)
-        self._restoring.pop(partition, None)
+
+    def log_all(self, partition: int) -> None:
+        """Log every block of a partition again at the next flush."""
+        self.partition(partition).log_all()
 
     def trim(self, partition: int, committed_append_ms: int) -> None:
         """Forget ids that no acceptable record can repeat any more, and the oldest beyond the size bound.
@@ -183,5 +192,4 @@ class SeenEventsTable(StateTable):
             log.warning("Duplicate filter is full: its horizon is cut", partition=partition, forgotten=forgotten)
 
     def __len__(self) -> int:
-        waiting = sum(len(block.ids) for blocks in self._restoring.values() for block in blocks.values())
-        return waiting + sum(len(state.ids) for state in self._partitions.values())
+        return sum(len(state.ids) for state in self._partitions.values())

@@ -5,7 +5,7 @@ Stock tables send one changelog record per write without knowing whether it arri
 
 import asyncio
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
 import faust
@@ -47,8 +47,8 @@ class StateTable(faust.Table):  # type: ignore[misc]
         """Changelog records for all that changed since the last call, in the order in which they must be logged."""
 
     @abstractmethod
-    def apply(self, partition: int, key: bytes, value: bytes | None) -> None:
-        """Take over one changelog record."""
+    async def restore(self, partitions: set[int]) -> None:
+        """Bring the state of newly assigned partitions into memory, complete up to the end of the changelog."""
 
     @abstractmethod
     def purge(self, partition: int) -> None:
@@ -96,15 +96,18 @@ class StateTable(faust.Table):  # type: ignore[misc]
         wanted = {tp.partition for tp in active_tps if tp.topic == self.changelog_topic_name} - self._loaded
         if not wanted:
             return
+        generation = self.app.consumer_generation_id
         try:
-            await self._restore(wanted)
+            await self.restore(wanted)
         except Exception as error:  # noqa: BLE001  (Faust drops exceptions of this hook; the app must stop instead)
             await self.app.crash(error)
+            return
+        if self.app.consumer_generation_id == generation:
+            self._loaded |= wanted
+            log.info("State restored", table=self.name, partitions=sorted(wanted))
 
-    async def _restore(self, partitions: set[int]) -> None:
-        generation = self.app.consumer_generation_id
-        for partition in partitions:
-            self.purge(partition)  # an abandoned restore may have left a part
+    async def read_changelog(self, partitions: set[int]) -> AsyncIterator[tuple[int, bytes, bytes | None]]:
+        """Every record of partitions of the changelog up to its present end: partition, key, value."""
         consumer = self._state_consumer()
         await consumer.start()
         try:
@@ -112,16 +115,10 @@ class StateTable(faust.Table):  # type: ignore[misc]
             consumer.assign(tps)
             await consumer.seek_to_beginning(*tps)
             ends = await consumer.end_offsets(tps)
-            count = 0
             while pending := [tp for tp in tps if await consumer.position(tp) < ends[tp]]:
                 fetched = await asyncio.wait_for(consumer.getmany(*pending, timeout_ms=1000), READ_SECONDS)
-                if self.app.consumer_generation_id != generation:
-                    return
                 for tp, records in fetched.items():
-                    count += len(records)
                     for record in records:
-                        self.apply(tp.partition, record.key, record.value)
+                        yield tp.partition, record.key, record.value
         finally:
             await consumer.stop()
-        self._loaded |= partitions
-        log.info("State restored", table=self.name, partitions=sorted(partitions), records=count)

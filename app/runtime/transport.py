@@ -278,7 +278,13 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
         self._forget()
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
-        """Commit what is complete while the partitions are still ours, then forget the rest."""
+        """Log and commit what is counted while the partitions are still ours, then forget the rest."""
+        self._epoch += 1  # the agent stops at its next slice
+        owned = {tp.partition for tp in revoked if tp.topic in self._policy.topics}
+        try:
+            await self._policy.before_commit(owned)
+        except KafkaError as error:
+            await self.crash(error)
         await self.commit()  # may only wait for a commit that has begun earlier
         await self.commit()
         await super().on_partitions_revoked(revoked)

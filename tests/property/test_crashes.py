@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
 
-import orjson
 from faust.types import TP
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -20,7 +19,7 @@ from app.domain.recount import LogRecord, hourly_counters, recount
 from app.domain.windows import HOUR_MS
 from app.runtime.telemetry import Telemetry
 from app.runtime.transport import Range
-from tables.counters import PartitionCounters
+from tables.partition_counters import PartitionCounters
 from tables.seen_events import Block, PartitionSeen
 from tests.factories import TIMESTAMP
 
@@ -61,7 +60,7 @@ class Consumer:
     epoch = 0
 
     def mark_counted(self, done: Range) -> None:
-        done.is_counted = True
+        pass
 
 
 class Worker:
@@ -69,9 +68,10 @@ class Worker:
 
     def __init__(self, changelogs: dict[str, list[Any]], letters: Letters, rows: Rows) -> None:
         self.changelogs, self.letters, self.rows = changelogs, letters, rows
-        self.counters, self.seen = PartitionCounters(RETENTION_MS), PartitionSeen()
+        self.counters, self.seen = PartitionCounters(0, RETENTION_MS), PartitionSeen()
         for key, value in changelogs["counters"]:
-            self.counters.restore(orjson.loads(key), value)
+            self.counters.follow(key, value)
+        self.counters.adopt("me")
         blocks = dict(changelogs["seen"])
         self.seen.restore(Block.decoded(value) for value in blocks.values() if value is not None)
         self.ingest = Ingest(
@@ -90,7 +90,7 @@ class Worker:
 
     def flush(self, counters: int | None = None, seen: int | None = None) -> None:
         """Deliver all changes, or only the first ones of each table as a crash would leave them."""
-        self.changelogs["counters"] += self.counters.take_changes(0)[:counters]
+        self.changelogs["counters"] += self.counters.take_changes("me", 0)[:counters]
         self.changelogs["seen"] += self.seen.take_changes(0)[:seen]
 
 

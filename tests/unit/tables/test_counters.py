@@ -9,7 +9,7 @@ import pytest
 from app.domain.counters import COUNTER_TYPES
 from app.domain.windows import HOUR_MS, MINUTE_MS
 from app.runtime.state_table import RecordPair
-from tables.counters import CellRecord, PartitionCounters, PartitionRecord
+from tables.partition_counters import CellRecord, FlushEnd, FlushStart, PartitionCounters
 
 RETENTION_MS = 3 * HOUR_MS
 HOUR = 500_000 * HOUR_MS
@@ -18,7 +18,7 @@ RECEIVED, FAILED, FAILURES = (0,), (2, 7), 7
 
 
 def counters() -> PartitionCounters:
-    return PartitionCounters(RETENTION_MS)
+    return PartitionCounters(0, RETENTION_MS)
 
 
 def total(state: PartitionCounters, scope: str | None, hour: int, index: int = 0) -> int:
@@ -29,8 +29,17 @@ def total(state: PartitionCounters, scope: str | None, hour: int, index: int = 0
 def restored(changes: list[RecordPair]) -> PartitionCounters:
     state = counters()
     for key, value in changes:
-        state.restore(orjson.loads(key), value)
+        state.follow(key, value)
+    state.adopt("me")
     return state
+
+
+def changes_of(state: PartitionCounters) -> list[RecordPair]:
+    return state.take_changes("me", 0)
+
+
+def cells_of(changes: list[RecordPair]) -> list[RecordPair]:
+    return [change for change in changes if len(orjson.loads(change[0])) == 3]
 
 
 def scopes_of(changes: list[RecordPair]) -> list[list[object]]:
@@ -55,25 +64,25 @@ def test_a_type_of_two_counters_moves_both() -> None:
 def test_a_replay_at_or_below_the_applied_offset_changes_nothing(offset: int) -> None:
     state = counters()
     state.apply({("a", MINUTE, RECEIVED): 1}, 10)
-    state.take_changes(0)
+    changes_of(state)
     state.apply({("a", MINUTE, RECEIVED): 1}, offset)
     assert total(state, "a", HOUR) == 1
     assert state.applied == 10
-    assert state.take_changes(0) == []
+    assert changes_of(state) == []
 
 
 def test_windows_are_dropped_by_event_time_and_leave_tombstones() -> None:
     state = counters()
     state.apply({("a", MINUTE, RECEIVED): 1}, 0)
-    state.take_changes(7)
+    changes_of(state)
     state.advance(HOUR + RETENTION_MS + HOUR_MS - 1)
     state.apply({}, 1)
     assert HOUR in state.hours, "the window's retention is not over yet"
     state.advance(HOUR + RETENTION_MS + HOUR_MS)
     state.apply({}, 2)
     assert HOUR not in state.hours
-    tombstones = [key for key, value in state.take_changes(7) if value is None]
-    assert sorted(tombstones) == sorted([orjson.dumps([7, "a", HOUR]), orjson.dumps([7, None, HOUR])])
+    tombstones = [key for key, value in changes_of(state) if value is None]
+    assert sorted(tombstones) == sorted([orjson.dumps([0, "a", HOUR]), orjson.dumps([0, None, HOUR])])
 
 
 def test_the_watermark_never_goes_back() -> None:
@@ -87,10 +96,10 @@ def test_the_watermark_is_logged_before_what_it_decides() -> None:
     state = counters()
     state.advance(HOUR + 1)
     state.apply({("a", MINUTE, RECEIVED): 1}, 5)
-    assert scopes_of(state.take_changes(0))[0] == []
+    assert scopes_of(changes_of(state))[0] == []
     state.advance(HOUR + 9 * HOUR_MS)
     state.apply({(None, MINUTE + 9 * 60, RECEIVED): 1}, 6)
-    changes = state.take_changes(0)
+    changes = changes_of(state)
     assert scopes_of(changes)[0] == []
     assert restored(changes[:1]).cutoff_ms == state.cutoff_ms
 
@@ -99,18 +108,18 @@ def test_a_watermark_that_moved_the_cutoff_is_logged_although_no_counter_changed
     state = counters()
     state.advance(HOUR)
     state.apply({}, 3)
-    assert restored(state.take_changes(0)).cutoff_ms == HOUR - RETENTION_MS
+    assert restored(changes_of(state)).cutoff_ms == HOUR - RETENTION_MS
     state.advance(HOUR + MINUTE_MS)
     state.apply({}, 4)
-    assert state.take_changes(0) == [], "within the same hour nothing depends on it"
+    assert changes_of(state) == [], "within the same hour nothing depends on it"
 
 
 def test_what_was_taken_is_not_taken_again() -> None:
     state = counters()
     state.apply({("a", MINUTE, RECEIVED): 1}, 1)
-    assert len(state.take_changes(0)) == 3
+    assert scopes_of(changes_of(state)) == [[], ["a", HOUR], [None, HOUR], ["counted"]]
     state.apply({("b", MINUTE, RECEIVED): 1}, 2)
-    assert scopes_of(state.take_changes(0)) == [[], ["b", HOUR], [None, HOUR]]
+    assert scopes_of(changes_of(state)) == [[], ["b", HOUR], [None, HOUR], ["counted"]]
 
 
 def test_a_window_dropped_before_it_was_logged_does_not_come_back() -> None:
@@ -118,7 +127,7 @@ def test_a_window_dropped_before_it_was_logged_does_not_come_back() -> None:
     state.apply({("a", MINUTE, RECEIVED): 1}, 1)
     state.advance(HOUR + RETENTION_MS + HOUR_MS)
     state.apply({}, 2)
-    changes = state.take_changes(0)
+    changes = changes_of(state)
     assert not restored(changes).hours.get(HOUR)
 
 
@@ -126,10 +135,10 @@ def test_the_changelog_gives_the_same_counters_in_any_order_of_its_records() -> 
     state = counters()
     state.advance(HOUR)
     state.apply({("a", MINUTE, RECEIVED): 1, ("a", MINUTE - 60, FAILED): 2}, 4)
-    first = state.take_changes(0)
+    first = changes_of(state)
     state.advance(HOUR + HOUR_MS)
     state.apply({("a", MINUTE, RECEIVED): 3, ("b", MINUTE + 60, RECEIVED): 1}, 9)
-    second = state.take_changes(0)
+    second = changes_of(state)
     # A later record of the same key comes later in the log: only records of different keys may change places.
     for order in itertools.islice(itertools.permutations(second), 0, None, 7):
         again = restored([*first, *order])
@@ -141,9 +150,9 @@ def test_the_changelog_gives_the_same_counters_in_any_order_of_its_records() -> 
 def test_of_two_records_of_a_cell_the_one_with_the_higher_offset_stays() -> None:
     state = counters()
     state.apply({("a", MINUTE, RECEIVED): 1}, 4)
-    old = state.take_changes(0)
+    old = changes_of(state)
     state.apply({("a", MINUTE, RECEIVED): 1}, 5)
-    new = state.take_changes(0)
+    new = changes_of(state)
     assert total(restored(new + old), "a", HOUR) == 2
 
 
@@ -151,7 +160,7 @@ def test_a_restored_cell_ahead_of_the_others_takes_only_what_it_lacks() -> None:
     state = counters()
     state.apply({("a", MINUTE, RECEIVED): 1}, 0)
     state.apply({("a", MINUTE, RECEIVED): 1, ("b", MINUTE, RECEIVED): 1}, 1)
-    only_a = [change for change in state.take_changes(0) if b'"a"' in change[0]]
+    only_a = [change for change in changes_of(state) if b'"a"' in change[0]]
     again = restored(only_a)
     assert again.replayed_to == 1
     again.apply({("a", MINUTE, RECEIVED): 1}, 0)
@@ -164,11 +173,11 @@ def test_restored_windows_expire_too() -> None:
     state = counters()
     state.advance(HOUR)
     state.apply({("a", MINUTE, RECEIVED): 1}, 0)
-    again = restored(state.take_changes(0))
+    again = restored(changes_of(state))
     again.advance(HOUR + RETENTION_MS + HOUR_MS)
     again.apply({}, 1)
     assert not again.hours
-    assert sum(value is None for _, value in again.take_changes(0)) == 2
+    assert sum(value is None for _, value in changes_of(again)) == 2
 
 
 def test_a_cell_older_than_the_restored_watermark_is_dropped_with_a_tombstone() -> None:
@@ -177,17 +186,81 @@ def test_a_cell_older_than_the_restored_watermark_is_dropped_with_a_tombstone() 
     watermark = counters()
     watermark.advance(HOUR + 9 * HOUR_MS)
     watermark.apply({}, 1)
-    changes = cells.take_changes(0), watermark.take_changes(0)
+    changes = changes_of(cells), changes_of(watermark)
     for first, second in (changes, changes[::-1]):
         again = restored(first + second)
         assert not again.hours
-        assert [value for _, value in again.take_changes(0)][1:] == [None, None]
+        assert [value for _, value in cells_of(changes_of(again))] == [None, None]
 
 
 def test_values_of_the_changelog_say_what_they_are() -> None:
     state = counters()
     state.advance(HOUR)
     state.apply({("a", MINUTE, RECEIVED): 1}, 42)
-    (_, partition), (_, cell), _ = state.take_changes(3)
-    assert msgspec.msgpack.decode(partition or b"", type=PartitionRecord) == PartitionRecord(HOUR, 42)
+    (_, start), (_, cell), _, (_, end) = state.take_changes("me", 77)
+    assert msgspec.msgpack.decode(start or b"", type=FlushStart) == FlushStart(HOUR, "me")
     assert msgspec.msgpack.decode(cell or b"", type=CellRecord).offset == 42
+    assert msgspec.msgpack.decode(end or b"", type=FlushEnd) == FlushEnd(42, -1, 77, "me")
+
+
+def test_a_follower_shows_whole_flushes_only() -> None:
+    owner, follower = counters(), counters()
+    owner.apply({("a", MINUTE, RECEIVED): 1, ("b", MINUTE, RECEIVED): 1}, 1)
+    *begun, last = owner.take_changes("other", 5)
+    for key, value in begun:
+        follower.follow(key, value)
+    assert not follower.hours
+    follower.follow(*last)
+    assert [total(follower, scope, HOUR) for scope in ("a", "b", None)] == [1, 1, 2]
+    assert (follower.applied, follower.as_of_ms, follower.owner) == (1, 5, "other")
+
+
+def test_figures_stay_when_a_partition_is_given_up_and_older_records_of_the_next_owner_do_not_lower_them() -> None:
+    state = counters()
+    state.apply({("a", MINUTE, RECEIVED): 1}, 0)
+    older = changes_of(state)
+    state.apply({("a", MINUTE, RECEIVED): 1}, 1)
+    newer = changes_of(state)
+    state.give_up()
+    for key, value in older:
+        state.follow(key, value)
+    assert total(state, "a", HOUR) == 2
+    next_owner = restored(older + newer)
+    next_owner.apply({("a", MINUTE, RECEIVED): 1}, 2)
+    for key, value in next_owner.take_changes("next", 9):
+        state.follow(key, value)
+    assert (total(state, "a", HOUR), state.owner) == (3, "next")
+
+
+def test_a_partition_is_not_settled_while_cells_are_ahead_after_a_crash_in_a_flush() -> None:
+    state = counters()
+    state.apply({("a", MINUTE, RECEIVED): 1}, 0)
+    whole = changes_of(state)
+    state.apply({("a", MINUTE, RECEIVED): 1, ("b", MINUTE, RECEIVED): 1}, 5)
+    begun = changes_of(state)[:2]
+    again = restored(whole + begun)
+    assert not again.is_settled
+    follower = restored([])
+    for key, value in [*whole, *begun, *again.take_changes("me", 1)]:
+        follower.follow(key, value)
+    assert not follower.is_settled, "the next owner says that it is not settled yet"
+    again.apply({("a", MINUTE, RECEIVED): 1, ("b", MINUTE, RECEIVED): 1}, 5)
+    assert again.is_settled
+    assert [total(again, scope, HOUR) for scope in ("a", "b", None)] == [2, 1, 3]
+
+
+def test_an_idle_partition_is_logged_once_a_second_so_that_others_know_how_current_it_is() -> None:
+    state = counters()
+    assert scopes_of(state.take_changes("me", 5_000)) == [[], ["counted"]]
+    assert state.take_changes("me", 5_999) == []
+    assert scopes_of(state.take_changes("me", 6_000)) == [[], ["counted"]]
+
+
+def test_every_cell_is_logged_again_when_somebody_else_has_written() -> None:
+    state = counters()
+    state.apply({("a", MINUTE, RECEIVED): 1}, 0)
+    mine = changes_of(state)
+    assert not state.is_foreign(*mine[0], "me")
+    assert state.is_foreign(*mine[0], "other")
+    state.log_all()
+    assert len(cells_of(changes_of(state))) == 2

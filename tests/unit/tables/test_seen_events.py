@@ -129,7 +129,7 @@ def table(maximum: int) -> SeenEventsTable:
     # What the table keeps needs no app; only moving it to and from Kafka does.
     made = SeenEventsTable.__new__(SeenEventsTable)
     made._horizon_ms, made._maximum = 1_000_000, maximum
-    made._partitions, made._restoring = {}, {}
+    made._partitions = {}
     return made
 
 
@@ -158,18 +158,17 @@ def test_the_bound_holds_over_all_partitions() -> None:
     assert len(state.partition(1).ids) == BLOCK_IDS
 
 
-def test_ids_that_were_restored_but_not_asked_for_yet_are_counted() -> None:
-    state = table(1_000_000)
-    for key, value in seen(2 * BLOCK_IDS + 1).take_changes(0):
-        state.apply(0, key, value)
-    assert len(state) == 2 * BLOCK_IDS + 1
-    assert len(state.partition(0).ids) == len(state) == 2 * BLOCK_IDS + 1
-
-
 def test_a_purged_partition_is_empty() -> None:
     state = table(1_000_000)
-    for key, value in seen(10).take_changes(0):
-        state.apply(0, key, value)
+    remember(state.partition(0), range(10))
     state.purge(0)
     assert len(state) == 0
     assert state.partition(0).covered == -1
+
+
+def test_every_block_is_logged_again_when_somebody_else_has_written() -> None:
+    state = seen(2 * BLOCK_IDS)
+    first = state.take_changes(0)
+    assert state.take_changes(0) == []
+    state.log_all()
+    assert state.take_changes(0) == first

@@ -1,0 +1,219 @@
+"""Counters of one source partition: what is counted, logged, and taken over from the changelog.
+
+A cell holds the eight counters of one organisation (None = platform) in one UTC hour, minute by minute. Its changelog
+record carries the offset of the last source record applied, so that applying the log again from any earlier offset
+changes nothing.
+"""
+
+from array import array
+from collections.abc import Mapping
+
+import msgspec
+import orjson
+
+from app.domain.counters import COUNTER_TYPES
+from app.domain.windows import HOUR_MS
+from app.runtime.state_table import RecordPair
+
+WIDTH = len(COUNTER_TYPES)
+MINUTES = 60
+EMPTY = bytes(4 * WIDTH * MINUTES)
+HEARTBEAT_MS = 1000
+"""A partition without events is logged this often, so that other workers know how current its figures are."""
+
+Tally = Mapping[tuple[str | None, int, tuple[int, ...]], int]
+"""(organisation, minute number since the epoch, counter indexes) → events."""
+
+
+class CellRecord(msgspec.Struct, array_like=True):
+    """Changelog value of one cell: last source offset applied; `WIDTH` counts a minute as uint32, minute by minute."""
+
+    offset: int
+    minutes: bytes
+
+
+class FlushStart(msgspec.Struct, array_like=True):
+    """First changelog record of a flush: greatest event time counted, and who writes."""
+
+    watermark_ms: int
+    writer: str
+
+
+class FlushEnd(msgspec.Struct, array_like=True):
+    """Last changelog record of a flush.
+
+    Every source record up to `offset` is in the cells logged so far, some cells may be ahead of it up to
+    `restored_to`; `as_of_ms` is the time that `offset` stands for, `writer` the partition's owner.
+    """
+
+    offset: int
+    restored_to: int
+    as_of_ms: int
+    writer: str
+
+
+class Cell:
+    """Counts of one organisation and hour; `offset` is the last source offset known to be applied when restored."""
+
+    __slots__ = ("minutes", "offset")
+
+    def __init__(self, offset: int = -1, minutes: bytes = EMPTY) -> None:
+        self.offset = offset
+        self.minutes = array("I", minutes)
+
+
+class PartitionCounters:
+    """All cells of one source partition.
+
+    `applied` is the offset up to which every record has been applied to every cell; a restored cell may be ahead of
+    it, at most to `restored_to`. Cells of windows that end `retention_ms` or more before the watermark are dropped.
+    """
+
+    def __init__(self, partition: int, retention_ms: int) -> None:
+        self._partition = partition
+        self._retention_ms = retention_ms
+        self._start_key, self._end_key = orjson.dumps([partition]), orjson.dumps([partition, "counted"])
+        self.watermark_ms = 0
+        self.cutoff_ms = 0
+        self.applied = -1
+        self.restored_to = -1
+        self.as_of_ms = 0
+        self.owner = ""
+        self.hours: dict[int, dict[str | None, Cell]] = {}
+        self._has_news = False
+        self._dirty: dict[tuple[str | None, int], None] = {}
+        self._dropped: dict[tuple[str | None, int], None] = {}
+        self._unfinished: list[RecordPair] = []
+
+    @property
+    def is_settled(self) -> bool:
+        """False while some cells are ahead of others, after a crash in mid-flush: no figure is right then."""
+        return self.applied >= self.restored_to
+
+    @property
+    def replayed_to(self) -> int:
+        """Records up to this offset may have been applied to some cells already."""
+        return max(self.applied, self.restored_to)
+
+    def advance(self, watermark_ms: int) -> None:
+        """Move the watermark; windows older than the retention are no longer counted."""
+        if watermark_ms > self.watermark_ms:
+            self.watermark_ms = watermark_ms
+            cutoff_ms = watermark_ms - watermark_ms % HOUR_MS - self._retention_ms
+            # Events that touch no counter move it, too: a restart must not count what came too late for it.
+            self._has_news = self._has_news or cutoff_ms != self.cutoff_ms
+            self.cutoff_ms = cutoff_ms
+
+    def apply(self, tally: Tally, last_offset: int) -> None:
+        """Count a slice of the log that ends at `last_offset`; one record at a time up to `replayed_to`."""
+        if last_offset > self.applied:
+            is_new = last_offset > self.restored_to
+            for (organization, minute, indexes), count in tally.items():
+                hour = minute // MINUTES * HOUR_MS
+                base = minute % MINUTES * WIDTH
+                for scope in (None,) if organization is None else (organization, None):
+                    cell = self._cell(scope, hour)
+                    if is_new or last_offset > cell.offset:
+                        for index in indexes:
+                            cell.minutes[base + index] += count
+                        self._dirty[scope, hour] = None
+            self.applied = last_offset
+        self._expire()
+
+    def _cell(self, scope: str | None, hour: int) -> Cell:
+        cells = self.hours.get(hour)
+        if cells is None:
+            cells = self.hours[hour] = {}
+        cell = cells.get(scope)
+        if cell is None:
+            cell = cells[scope] = Cell()
+        return cell
+
+    def _expire(self) -> None:
+        for hour in [hour for hour in self.hours if hour < self.cutoff_ms]:
+            for scope in self.hours.pop(hour):
+                self._dirty.pop((scope, hour), None)
+                self._dropped[scope, hour] = None
+
+    def take_changes(self, writer: str, as_of_ms: int) -> list[RecordPair]:
+        """Changelog records since the last call: the watermark first, so that no replay rebuilds a dropped window."""
+        is_due = as_of_ms - self.as_of_ms >= HEARTBEAT_MS
+        if not (self._dirty or self._dropped or self._has_news or is_due):
+            return []
+        self.as_of_ms, self.owner = max(as_of_ms, self.as_of_ms), writer
+        encode, partition = msgspec.msgpack.encode, self._partition
+        changes: list[RecordPair] = [(self._start_key, encode(FlushStart(self.watermark_ms, writer)))]
+        changes += [(orjson.dumps([partition, scope, hour]), None) for scope, hour in self._dropped]
+        for scope, hour in self._dirty:
+            cell = self.hours[hour][scope]
+            record = CellRecord(max(cell.offset, self.applied), cell.minutes.tobytes())
+            changes.append((orjson.dumps([partition, scope, hour]), encode(record)))
+        changes.append((self._end_key, encode(FlushEnd(self.applied, self.restored_to, self.as_of_ms, writer))))
+        self._dirty, self._dropped, self._has_news = {}, {}, False
+        return changes
+
+    def log_all(self) -> None:
+        """Log every cell again at the next flush."""
+        self._dirty = {(scope, hour): None for hour, cells in self.hours.items() for scope in cells}
+        self._has_news = True
+
+    def follow(self, key: bytes, value: bytes | None) -> None:
+        """Take over a changelog record of a partition that another worker counts, whole flushes at a time."""
+        self._unfinished.append((key, value))
+        if key == self._end_key:
+            self._finish()
+
+    def is_foreign(self, key: bytes, value: bytes | None, writer: str) -> bool:
+        """True if the record starts a flush by somebody other than `writer`."""
+        return key == self._start_key and value is not None and _start(value).writer != writer
+
+    def adopt(self, writer: str) -> None:
+        """Become the owner of what the changelog says; records up to the last complete flush are in every cell."""
+        self._finish()
+        ahead = (cell.offset for cells in self.hours.values() for cell in cells.values())
+        self.restored_to = max(ahead, default=-1)
+        self.owner, self._has_news = writer, True
+
+    def give_up(self) -> None:
+        """Count no longer; the figures stay, and records of the next owner replace what is older than they are."""
+        for cells in self.hours.values():
+            for cell in cells.values():
+                cell.offset = max(cell.offset, self.applied)
+        self._dirty, self._dropped, self._has_news = {}, {}, False
+
+    def _finish(self) -> None:
+        for key, value in self._unfinished:
+            if value is None:
+                self._forget(key)
+            elif key == self._start_key:
+                self.advance(_start(value).watermark_ms)
+                self._expire()
+            elif key == self._end_key:
+                end = msgspec.msgpack.decode(value, type=FlushEnd)
+                self.applied, self.restored_to = end.offset, end.restored_to
+                self.as_of_ms, self.owner = end.as_of_ms, end.writer
+            else:
+                self._take_cell(key, value)
+        self._unfinished = []
+
+    def _take_cell(self, key: bytes, value: bytes) -> None:
+        """The cell of a record, unless the one in memory is newer."""
+        _, scope, hour = orjson.loads(key)
+        record = msgspec.msgpack.decode(value, type=CellRecord)
+        cells = self.hours.setdefault(hour, {})
+        if scope not in cells or record.offset >= cells[scope].offset:
+            cells[scope] = Cell(record.offset, record.minutes)
+        if hour < self.cutoff_ms:
+            self._expire()
+
+    def _forget(self, key: bytes) -> None:
+        _, scope, hour = orjson.loads(key)
+        self._dropped.pop((scope, hour), None)
+        cells = self.hours.get(hour, {})
+        cells.pop(scope, None)
+        if not cells:
+            self.hours.pop(hour, None)
+
+
+def _start(value: bytes) -> FlushStart:
+    return msgspec.msgpack.decode(value, type=FlushStart)
