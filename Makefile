@@ -11,7 +11,7 @@ LOCK_OPTIONS := --quiet --extra dev --generate-hashes --strip-extras --allow-uns
 	--no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check fmt lock clean require-python require-all
+.PHONY: help demo test check fmt docs lock clean require-python require-all
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1|\2/p' Makefile | awk -F'|' '{ printf "make %-6s %s\n", $$1, $$2 }'
@@ -32,6 +32,9 @@ check: require-python $(READY) ## format, lint, types, layers, dependencies
 fmt: require-python $(READY) ## format the code and sort the imports
 	$(BIN)/ruff check --fix-only --quiet .
 	$(BIN)/ruff format .
+
+docs: require-python $(READY) ## the pages of docs/ that are made from the code
+	$(BIN)/python -m app.cli.reference docs
 
 lock: require-python $(READY) ## resolve requirements.lock anew from pyproject.toml
 	$(BIN)/pip-compile $(LOCK_OPTIONS) --output-file requirements.lock pyproject.toml
