@@ -7,14 +7,18 @@ DEMO ?=
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
+# The lock file is complete: nothing to resolve. Python compiles what it imports at the first run.
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-compile
 LOCK_OPTIONS := --quiet --extra dev --generate-hashes --strip-extras --allow-unsafe --no-header \
 	--no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check fmt docs lock clean require-python require-all
+.PHONY: help demo venv test check fmt docs lock clean require-python require-all
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1|\2/p' Makefile | awk -F'|' '{ printf "make %-6s %s\n", $$1, $$2 }'
+
+venv: require-python $(READY) ## the virtual environment .venv, with the command voicemon
 
 demo: require-all $(READY) ## everything on this machine with simulated publishers; SECONDS=30 ends it by itself, RATE=50
 	@exec $(BIN)/python -m app.cli demo --seconds $(SECONDS) --rate $(RATE) $(DEMO)
@@ -52,6 +56,6 @@ require-all:
 # The order of prerequisites matters only without -j: the tools are asked for before anything is fetched.
 $(READY): requirements.lock pyproject.toml | require-python
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	$(PIP) --require-hashes -r requirements.lock
+	@PYTHONWARNINGS=ignore $(PIP) --no-build-isolation -e .
 	@touch $@
