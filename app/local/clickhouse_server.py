@@ -25,7 +25,7 @@ from app.runtime.settings import Settings
 
 log = structlog.get_logger(__name__)
 PARENT_CHECK_SECONDS = 0.5
-SHUTDOWN_SECONDS = 5.0
+SHUTDOWN_SECONDS = 2.0
 
 
 def main(arguments: list[str] | None = None) -> int:

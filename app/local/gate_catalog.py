@@ -72,7 +72,7 @@ FORMATS_REFUSED = frozenset(
 )
 _TEXT_SETTINGS = frozenset(
     {"insert_deduplication_token", "log_comment", "query_cache_tag", "workload", "count_distinct_implementation"}
-    | {"network_compression_method", "bool_true_representation", "bool_false_representation", "compatibility"}
+    | {"network_compression_method", "bool_true_representation", "bool_false_representation"}
     | {"format_csv_null_representation", "format_tsv_null_representation", "output_format_pretty_grid_charset"}
     | {"ignore_data_skipping_indices", "force_data_skipping_indices", "force_optimize_projection_name"}
     | {"preferred_optimize_projection_name", "column_names_for_schema_inference", "schema_inference_hints"}
@@ -125,6 +125,7 @@ class Catalog:
     known_table_functions: frozenset[str]
     settings: frozenset[str]
     known_settings: frozenset[str]
+    formats: frozenset[str]
 
     def allows_function(self, name: str) -> bool:
         """Whether a scalar, aggregate or window function may be called."""
@@ -167,4 +168,5 @@ def read_catalog(read: Read) -> Catalog:
         known_table_functions=frozenset(name.lower() for name in read("SELECT name FROM system.table_functions")),
         settings=frozenset(settings) | (_TEXT_SETTINGS & frozenset(known)),
         known_settings=frozenset(known),
+        formats=frozenset(name.lower() for name in read("SELECT name FROM system.formats")),
     )

@@ -11,7 +11,14 @@ from threading import Lock
 
 import orjson
 
-from app.local.clickhouse_errors import ACCESS_DENIED, QUERY_NOT_ALLOWED, SYNTAX_ERROR, UNKNOWN_SETTING, QueryRefused
+from app.local.clickhouse_errors import (
+    ACCESS_DENIED,
+    QUERY_NOT_ALLOWED,
+    SYNTAX_ERROR,
+    UNKNOWN_FORMAT,
+    UNKNOWN_SETTING,
+    QueryRefused,
+)
 from app.local.gate_catalog import FORMATS_REFUSED, READ_KINDS, WRITE_KINDS, Catalog, read_catalog
 from app.local.gate_tree import Node, TreeJudge
 from app.local.statement_tokens import TokenFacts, token_facts
@@ -107,9 +114,14 @@ class StatementGate:
             raise QueryRefused(ACCESS_DENIED, f"The setting {name} is not allowed on this endpoint.")
 
     def check_format(self, name: str) -> None:
-        """Raises QueryRefused for formats that read schema files."""
+        """Raises QueryRefused for formats that read schema files, and for names that the engine does not know.
+
+        The library would take some names of its own and answer with Python objects.
+        """
         if name.lower() in FORMATS_REFUSED:
             raise QueryRefused(ACCESS_DENIED, f"The format {name[:80]} is not allowed on this endpoint.")
+        if name and name.lower() not in self.catalog.formats:
+            raise QueryRefused(UNKNOWN_FORMAT, f"Unknown format {name[:80]}.")
 
     def judge_values(self, rows: bytes) -> bool:
         """Whether VALUES may hold expressions: True if the engine may evaluate them, False if it must not.

@@ -122,6 +122,12 @@ def test_a_format_that_reads_a_schema_file_is_refused(untouched: Target, name: s
     assert untouched.process.ask("SELECT 1", default_format=name).code == 497
 
 
+@pytest.mark.parametrize("name", ["Dataframe", "ArrowTable", "datastore", "debug", "CSV INTO OUTFILE 'x'", "CSV\n"])
+def test_a_format_that_only_the_library_knows_is_unknown(untouched: Target, name: str) -> None:
+    reply = untouched.process.ask("SELECT 1", default_format=name)
+    assert (reply.status, reply.code) == (400, 73)
+
+
 @pytest.mark.parametrize("rows", ["('a') (file('@CANARY@'))", "('a'), (file('@CANARY@'))" + " " * 200_000])
 def test_rows_that_are_not_judged_are_not_evaluated(untouched: Target, rows: str) -> None:
     reply = untouched.process.ask(untouched.filled(f"INSERT INTO gate.t2 VALUES {rows}"))
