@@ -48,10 +48,10 @@ clean: ## remove the virtual environment and caches; data of the stack and the d
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 require-python:
-	@PYTHON="$(PYTHON)" sh scripts/require.sh python
+	@PYTHON="$(PYTHON)" sh deploy/local/require.sh python
 
 require-all:
-	@PYTHON="$(PYTHON)" sh scripts/require.sh python java maven
+	@PYTHON="$(PYTHON)" sh deploy/local/require.sh python java maven
 
 # The order of prerequisites matters only without -j: the tools are asked for before anything is fetched.
 $(READY): requirements.lock pyproject.toml | require-python
