@@ -74,6 +74,9 @@ class RangeApp(faust.App):  # type: ignore[misc]
 
     range_policy: RangePolicy
 
+    def _create_directories(self) -> None:
+        """None: all state is in memory and in Kafka."""
+
 
 class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
     """The thread that talks to the broker: reads committed records only, and takes a failed commit as not done."""

@@ -1,4 +1,4 @@
-"""scripts/require.sh names the missing program and how to install it, in one sentence."""
+"""deploy/local/require.sh names the missing program and how to install it, in one sentence."""
 
 import subprocess
 from pathlib import Path
@@ -17,7 +17,7 @@ def require(tool: str, folder: Path, **programs: str) -> subprocess.CompletedPro
         path.chmod(0o755)
         environment[name.upper()] = str(path)
     return subprocess.run(
-        ["sh", str(ROOT / "scripts/require.sh"), tool],
+        ["sh", str(ROOT / "deploy/local/require.sh"), tool],
         env=environment,
         capture_output=True,
         text=True,
