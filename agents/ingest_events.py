@@ -11,11 +11,14 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import structlog
+
 from app.domain.counters import COUNTERS_OF_TYPE
 from app.domain.events import AgeLimits, Anomalies, decode_event, event_key
 from app.domain.rejects import RejectedEvent, RejectReason
 from app.domain.windows import HOUR_MS, MINUTE_MS
-from app.runtime.errors import VoicemonError
+from app.runtime.errors import DeadLetterUndelivered, VoicemonError
+from app.runtime.faults import FaultPoint, Faults
 from app.runtime.telemetry import Telemetry
 from app.runtime.transport import Consumer, Range, RangeApp
 from sinks.base import RefusedRow, Row
@@ -28,6 +31,11 @@ from tables.seen_events import PartitionSeen, SeenEventsTable
 
 SLICE_RECORDS = 2_000
 """Records handled without a break for other tasks, about 10 ms."""
+
+
+RETRY_SECONDS = 1.0
+
+log = structlog.get_logger(__name__)
 
 
 class HoleInLog(VoicemonError):
@@ -64,7 +72,9 @@ class Ingest:
     limits: AgeLimits
     retention_ms: int
     reread: Callable[[int, Sequence[int]], Awaitable[Mapping[int, Any]]]
+    faults: Faults
     append_ms: dict[int, int] = field(default_factory=dict)
+    records_taken: int = 0
     _last_offset: dict[int, tuple[int, int]] = field(default_factory=dict)
     _open: defaultdict[int, deque[tuple[Consumer, Range]]] = field(default_factory=lambda: defaultdict(deque))
 
@@ -83,11 +93,14 @@ class Ingest:
             outcome = self._ingest(partition, part)
             rows += outcome.rows
             letters += outcome.letters
+            self.records_taken += len(part)
             await asyncio.sleep(0)
             if new.epoch != consumer.epoch:
                 return
         if letters:
-            await self.dead_letters.write(letters)
+            self.faults.reach(FaultPoint.BEFORE_DEAD_LETTERS)
+            await self._deliver(letters)
+            self.faults.reach(FaultPoint.AFTER_DEAD_LETTERS)
             if new.epoch != consumer.epoch:
                 return
         self._open[partition].append((consumer, new))
@@ -98,12 +111,28 @@ class Ingest:
 
     async def stored(self, partition: int, last_offset: int, refused: Sequence[RefusedRow]) -> None:
         """The store has confirmed a partition's rows up to an offset; the refused ones become dead letters."""
+        self.faults.reach(FaultPoint.BEFORE_SINK_CONFIRMATION)
         waiting = self._open[partition]
         if refused:
-            await self.dead_letters.write(await self._refused(partition, refused))
+            await self._deliver(await self._refused(partition, refused))
         while waiting and waiting[0][1].last <= last_offset:
             consumer, done = waiting.popleft()
             consumer.mark_complete(done)
+        self.faults.reach(FaultPoint.AFTER_SINK_CONFIRMATION)
+
+    async def _deliver(self, letters: Sequence[DeadLetter]) -> None:
+        """Dead letters delivered, however long the broker is away; again those that may have arrived already.
+
+        Raises DeadLetterUndelivered where trying again cannot help.
+        """
+        while True:
+            try:
+                return await self.dead_letters.write(letters)
+            except DeadLetterUndelivered as error:
+                if not getattr(error.__cause__, "retriable", False):
+                    raise
+                log.warning("Dead letters not delivered, trying again", count=len(letters), reason=str(error))
+                await asyncio.sleep(RETRY_SECONDS)
 
     def forget(self) -> None:
         """Drop what belongs to ranges that will be read again."""

@@ -86,6 +86,12 @@ class LiveWorker:
             return known_ms
         return at.contact_ms if at.is_current else parts.ingest.append_ms.get(partition, known_ms)
 
+    def should_be_reading(self) -> bool:
+        """True if there are records to read and nothing holds this worker back."""
+        parts = self._running()
+        is_held = parts.app.rebalancing or parts.app.consumer.is_held or parts.writer.is_blocked
+        return not is_held and any(at.lag for at in self._progress().values())
+
     def tables(self) -> list[TableInfo]:
         """The Faust tables with what this worker holds of them."""
         if self._parts is None:

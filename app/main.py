@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError
 from faust.transport.drivers import TRANSPORTS
 
 from agents import ingest_events
@@ -15,6 +16,7 @@ from app.domain.events import AgeLimits
 from app.domain.windows import HOUR_MS
 from app.runtime.broker import DEAD_LETTER_ALLOWANCE, application_id, state_consumer
 from app.runtime.clock import Clock
+from app.runtime.faults import Faults
 from app.runtime.log_position import read_records
 from app.runtime.settings import Settings
 from app.runtime.state_table import StateTable
@@ -58,10 +60,12 @@ def build_app(settings: Settings, outside: Outside) -> Parts:
     """A Faust app with its agent, tables and sink attached; nothing is started."""
     topics = Topics(settings.kafka.topic_prefix)
     app = _faust_app(settings)
+    faults = Faults(settings.fault)
     moves = {
         "producer": lambda: outside.producer,
         "consumer": lambda: state_consumer(settings.kafka),
         "partitions": outside.partitions,
+        "faults": faults,
     }
     counters = CountersTable(
         app, retention_hours=settings.ingest.window_retention_hours, writer=outside.worker, **moves
@@ -91,26 +95,37 @@ def build_app(settings: Settings, outside: Outside) -> Parts:
         limits=limits,
         retention_ms=settings.ingest.window_retention_hours * HOUR_MS,
         reread=partial(read_records, settings.kafka),
+        faults=faults,
     )
     app.range_policy = _policy(settings, topics.events, (counters, seen), ingest, outside.telemetry)
     ingest_events.attach(app, ingest, topics.events)
     return Parts(app, counters, seen, ingest, writer)
 
 
-async def flush(tables: Collection[StateTable], partitions: Collection[int], telemetry: Telemetry) -> None:
-    """Deliver the changed state of partitions to the changelogs. Raises KafkaError if a delivery fails."""
+async def flush(tables: Collection[StateTable], partitions: Collection[int], telemetry: Telemetry) -> bool:
+    """Deliver the changed state of partitions to the changelogs; False if Kafka does not take it now.
+
+    Raises KafkaError where trying again cannot help.
+    """
     for table in tables:
         started = time.perf_counter()
-        count = sum(await asyncio.gather(*[table.flush(partition) for partition in partitions]))
+        try:
+            count = sum(await asyncio.gather(*[table.flush(partition) for partition in partitions]))
+        except KafkaError as error:
+            if not error.retriable:
+                raise
+            telemetry.flush_failed(table.name, repr(error))
+            return False
         if count:
             telemetry.state_flushed(table.name, count, time.perf_counter() - started)
+    return True
 
 
 def _policy(
     settings: Settings, topic: str, tables: tuple[CountersTable, SeenEventsTable], ingest: Ingest, telemetry: Telemetry
 ) -> RangePolicy:
-    async def before_commit(partitions: Collection[int]) -> None:
-        await flush(tables, partitions, telemetry)
+    async def before_commit(partitions: Collection[int]) -> bool:
+        return await flush(tables, partitions, telemetry)
 
     def after_commit(append_ms: Mapping[int, int]) -> None:
         for partition, committed_ms in append_ms.items():
@@ -123,6 +138,7 @@ def _policy(
         before_commit=before_commit,
         after_commit=after_commit,
         forget=ingest.forget,
+        faults=ingest.faults,
     )
 
 

@@ -18,6 +18,7 @@ from app.runtime.clock import Clock, SystemClock
 from app.runtime.errors import BrokerUnavailable, SinkUnavailable, VoicemonError
 from app.runtime.settings import Settings
 from app.runtime.telemetry import Telemetry
+from app.runtime.watchdog import Watchdog
 from app.snapshots import keep_snapshots
 from app.web.server import build_web, serving
 from sinks.clickhouse.client import StoreError, connect
@@ -174,10 +175,12 @@ class Worker:
             )
 
     async def _watch(self, parts: Parts, stop: asyncio.Event) -> None:
-        """Pause fetching while the backlog is full; keep the gauges."""
+        """Pause fetching while the backlog is full, keep the gauges, stop a worker that is at a standstill."""
+        watchdog = Watchdog(self.settings.ingest.watchdog_seconds, asyncio.get_running_loop().time)
         while True:
             if parts.app._consumer is not None and not stop.is_set():
                 self._bound_backlog(parts)
+                watchdog.look(parts.ingest.records_taken, self.view.should_be_reading())
             self.view.keep_gauges()
             await asyncio.sleep(WATCH_SECONDS)
 

@@ -58,8 +58,12 @@ class CountersTable(StateTable):
             state.follow(key, value)
         elif state.is_foreign(key, value, self._writer):
             log.warning("Another worker wrote into a partition of this one: it is logged again", partition=partition)
-            state.log_all()
+            self.log_all(partition)
             self.on_foreign_writer(partition)
+
+    def log_all(self, partition: int) -> None:
+        """Log every cell of a partition again at the next flush."""
+        self.partition(partition).log_all()
 
     async def restore(self, partitions: set[int]) -> None:
         """Own partitions once their changelog has been followed to its end."""

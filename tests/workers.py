@@ -85,6 +85,11 @@ class WorkerProcess:
         except OSError:
             return 0, None
 
+    def text(self, path: str) -> str:
+        """Body of a view that answers in text."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.settings.web.port}{path}", timeout=5) as answer:
+            return str(answer.read().decode())
+
     async def ask(self, path: str) -> tuple[int, Any]:
         """`get` without blocking the loop."""
         return await asyncio.to_thread(self.get, path)

@@ -11,31 +11,41 @@ import uvloop
 
 from app.runtime.logs import configure_logs
 from app.runtime.settings import Settings
+from app.supervisor import supervise, worker_command
 from app.worker import Worker, stop_on_signals
-
 
 GC_THRESHOLDS = (100_000, 50, 50)
 
 
 def worker(
+    supervised: Annotated[
+        bool,
+        typer.Option("--supervise", help="start the worker again when it ends by itself; gives up after 5 a minute"),
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="print the address as JSON once it is served")] = False,
 ) -> None:
     """Count events live, store them in ClickHouse, serve the views. Log lines are JSON on stdout."""
     settings = Settings.from_environment()
     configure_logs(settings.log.level, json_lines=True)
+    uvloop.run(_supervise(as_json) if supervised else _work(settings, as_json))
+
+
+async def _supervise(as_json: bool) -> None:
+    stop = asyncio.Event()
+    stop_on_signals(stop)
+    await supervise([*worker_command(), *(["--json"] if as_json else [])], stop)
+
+
+async def _work(settings: Settings, as_json: bool) -> None:
+    # Rows and ids live for seconds or days; looking through all of them every few thousand objects costs a third of
+    # the counting speed, and hardly any of them is part of a cycle.
+    gc.set_threshold(*GC_THRESHOLDS)
 
     def announce(port: int) -> None:
         if as_json:
             sys.stdout.write(orjson.dumps({"url": f"http://{settings.web.host}:{port}"}).decode() + "\n")
             sys.stdout.flush()
 
-    # Rows and ids live for seconds or days; looking through all of them every few thousand objects costs a third of
-    # the counting speed, and hardly any of them is part of a cycle.
-    gc.set_threshold(*GC_THRESHOLDS)
-
-    async def run() -> None:
-        stop = asyncio.Event()
-        stop_on_signals(stop)
-        await Worker(settings).run(stop, announce)
-
-    uvloop.run(run())
+    stop = asyncio.Event()
+    stop_on_signals(stop)
+    await Worker(settings).run(stop, announce)

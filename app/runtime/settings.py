@@ -84,6 +84,9 @@ class IngestSettings(_Group):
     duplicates_hours: int = Field(48, ge=1, description="event ids are remembered this long")
     duplicates_max: int = Field(20_000_000, ge=1000, description="most event ids remembered over all partitions")
     stale_seconds: float = Field(10.0, gt=0, description="live figures older than this say stale: true")
+    watchdog_seconds: float = Field(
+        60.0, gt=0, description="a worker that has records to read and reads none for this long stops itself"
+    )
 
 
 class WebSettings(_Group):
@@ -135,6 +138,13 @@ class TestSettings(_Group):
     use_docker: Literal["auto", "never"] = Field("auto", description="never: do not look for a Docker engine")
 
 
+class FaultSettings(_Group):
+    """Deliberate crashes, for tests of what a crash leaves behind."""
+
+    point: str = Field("", description="fault point at which the process kills itself; empty for none")
+    passes: int = Field(0, ge=0, description="how often the fault point is passed before")
+
+
 class LogSettings(_Group):
     """Log lines."""
 
@@ -155,6 +165,7 @@ class Settings(BaseSettings):
     rollup: RollupSettings = RollupSettings()  # type: ignore[call-arg]
     local: LocalSettings = LocalSettings()  # type: ignore[call-arg]
     test: TestSettings = TestSettings()  # type: ignore[call-arg]
+    fault: FaultSettings = FaultSettings()  # type: ignore[call-arg]
     log: LogSettings = LogSettings()  # type: ignore[call-arg]
 
     @classmethod

@@ -11,7 +11,10 @@ from typing import Any
 import faust
 import structlog
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.errors import KafkaError
 from faust.types import TP
+
+from app.runtime.faults import FaultPoint, Faults
 
 log = structlog.get_logger(__name__)
 
@@ -32,9 +35,11 @@ class StateTable(faust.Table):  # type: ignore[misc]
         *,
         producer: Callable[[], AIOKafkaProducer],
         consumer: Callable[[], AIOKafkaConsumer],
+        faults: Faults,
         **options: Any,
     ) -> None:
         super().__init__(app, **options)
+        self._faults = faults
         self._state_producer = producer
         self._state_consumer = consumer
         self._ends: dict[TP, int] = {}
@@ -54,6 +59,10 @@ class StateTable(faust.Table):  # type: ignore[misc]
     def purge(self, partition: int) -> None:
         """Forget a partition's state and unflushed changes."""
 
+    @abstractmethod
+    def log_all(self, partition: int) -> None:
+        """Deliver the whole state of a partition at the next flush."""
+
     @property
     def loaded_partitions(self) -> frozenset[int]:
         """Partitions whose state is complete in memory."""
@@ -62,14 +71,30 @@ class StateTable(faust.Table):  # type: ignore[misc]
     async def flush(self, partition: int) -> int:
         """Deliver the changes of a partition to the changelog; their number.
 
-        Raises KafkaError if a delivery fails: nothing that depends on it may be committed then.
+        Raises KafkaError if a delivery fails: nothing that depends on it may be committed then, and the next flush
+        delivers the whole state.
         """
         async with self._locks.setdefault(partition, asyncio.Lock()):
             changes = self.take_changes(partition)
-            producer, topic = self._state_producer(), self.changelog_topic_name
-            deliveries = [await producer.send(topic, value, key, partition=partition) for key, value in changes]
-            await asyncio.gather(*deliveries)
+            if not changes:
+                return 0
+            self._faults.reach(FaultPoint.BEFORE_CHANGELOG)
+            try:
+                await self._deliver(partition, changes)
+            except KafkaError:
+                self.log_all(partition)
+                raise
+            self._faults.reach(FaultPoint.AFTER_CHANGELOG)
             return len(changes)
+
+    async def _deliver(self, partition: int, changes: Sequence[RecordPair]) -> None:
+        producer, topic = self._state_producer(), self.changelog_topic_name
+        deliveries = []
+        for key, value in changes:
+            deliveries.append(await producer.send(topic, value, key, partition=partition))
+            if len(deliveries) == len(changes) // 2 + 1:
+                self._faults.reach(FaultPoint.IN_CHANGELOG)
+        await asyncio.gather(*deliveries)
 
     def persisted_offset(self, tp: TP) -> int | None:
         """The changelog's end: Faust's own recovery has nothing left to read."""

@@ -38,6 +38,9 @@ class Telemetry:
         self._flush_seconds = self._histogram(
             "voicemon_changelog_flush_seconds", "Duration of a changelog flush", "table"
         )
+        self._flush_failures = self._counter(
+            "voicemon_changelog_failures", "Changelog flushes that failed, each tried again", "table"
+        )
         self._lag = self._gauge("voicemon_lag_records", "Records appended but not yet counted", "partition")
         self._uncommitted = self._gauge(
             "voicemon_uncommitted_records", "Records counted but not yet committed", "partition"
@@ -103,6 +106,11 @@ class Telemetry:
         """Changed state reached its changelog."""
         self._flushed.labels(table).inc(records)
         self._flush_seconds.labels(table).observe(seconds)
+
+    def flush_failed(self, table: str, reason: str) -> None:
+        """Kafka did not take changed state; nothing is committed, and the whole state is delivered later."""
+        self._flush_failures.labels(table).inc()
+        log.warning("Changelog not delivered, trying again", table=table, reason=reason)
 
     def progress(self, lag: Mapping[int, int], uncommitted: Mapping[int, int]) -> None:
         """How far each partition has been read and committed."""

@@ -17,6 +17,8 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 from faust.types.tuples import ConsumerMessage
 
+from app.runtime.faults import FaultPoint, Faults
+
 IDLE_SECONDS = 0.05
 
 
@@ -45,14 +47,18 @@ class Range:
 
 @dataclass(frozen=True, slots=True)
 class RangePolicy:
-    """Which topics are read in ranges, how large, and what must be durable before their offsets are committed."""
+    """Which topics are read in ranges, how large, and what must be durable before their offsets are committed.
+
+    `before_commit` makes the state of partitions durable and says whether it succeeded.
+    """
 
     topics: frozenset[str]
     records: int
     in_flight: int
-    before_commit: Callable[[Collection[int]], Awaitable[None]]
+    before_commit: Callable[[Collection[int]], Awaitable[bool]]
     after_commit: Callable[[Mapping[int, int]], None]
     forget: Callable[[], None]
+    faults: Faults
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,14 +265,13 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
         safe = {tp: at for tp, at in self._safe.items() if self._should_commit(tp, at[0])}
         if not safe:
             return False
-        try:
-            await self._policy.before_commit([tp.partition for tp in safe])
-        except KafkaError as error:
-            await self.crash(error)
+        if not await self._policy.before_commit([tp.partition for tp in safe]):
             return False
         offsets = {tp: offset for tp, (offset, _) in safe.items()}
+        self._policy.faults.reach(FaultPoint.BEFORE_COMMIT)
         if not await self._commit(offsets):
             return False
+        self._policy.faults.reach(FaultPoint.AFTER_COMMIT)
         self._committed_offset.update(offsets)
         self.app.monitor.on_tp_commit(offsets)
         self._policy.after_commit({tp.partition: append_ms for tp, (_, append_ms) in safe.items()})
@@ -284,10 +289,7 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
         """Log and commit what is counted while the partitions are still ours, then forget the rest."""
         self._epoch += 1  # the agent stops at its next slice
         owned = {tp.partition for tp in revoked if tp.topic in self._policy.topics}
-        try:
-            await self._policy.before_commit(owned)
-        except KafkaError as error:
-            await self.crash(error)
+        await self._policy.before_commit(owned)
         await self.commit()  # may only wait for a commit that has begun earlier
         await self.commit()
         await super().on_partitions_revoked(revoked)

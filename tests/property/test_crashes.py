@@ -17,6 +17,8 @@ from app.domain.counters import COUNTER_TYPES
 from app.domain.events import AgeLimits
 from app.domain.recount import LogRecord, hourly_counters, recount
 from app.domain.windows import HOUR_MS
+from app.runtime.faults import Faults
+from app.runtime.settings import FaultSettings
 from app.runtime.telemetry import Telemetry
 from app.runtime.transport import Range
 from tables.partition_counters import PartitionCounters
@@ -75,7 +77,15 @@ class Worker:
         blocks = dict(changelogs["seen"])
         self.seen.restore(Block.decoded(value) for value in blocks.values() if value is not None)
         self.ingest = Ingest(
-            Table(self.counters), Table(self.seen), rows, letters, Telemetry(), LIMITS, RETENTION_MS, reread=None
+            Table(self.counters),
+            Table(self.seen),
+            rows,
+            letters,
+            Telemetry(),
+            LIMITS,
+            RETENTION_MS,
+            reread=None,
+            faults=Faults(FaultSettings()),
         )  # type: ignore[arg-type]
         self.previous: int | None = None
 
