@@ -1,6 +1,7 @@
 """`voicemon worker`: run one worker until SIGTERM or Ctrl-C."""
 
 import asyncio
+import os
 import sys
 from typing import Annotated
 
@@ -8,6 +9,7 @@ import orjson
 import typer
 import uvloop
 
+from app.runtime.errors import VoicemonError
 from app.runtime.logs import configure_logs
 from app.runtime.settings import Settings
 from app.worker import Worker, stop_on_signals
@@ -28,6 +30,22 @@ def worker(
     async def run() -> None:
         stop = asyncio.Event()
         stop_on_signals(stop)
-        await Worker(settings).run(stop, announce)
+        try:
+            await Worker(settings).run(stop, announce)
+        except VoicemonError as error:
+            typer.echo(f"voicemon: {error}", err=True)
+            _leave(1)
+        _leave(0)
 
     uvloop.run(run())
+
+
+def _leave(code: int) -> None:
+    """End the process now.
+
+    Leaving the loop would join threads and tasks that wait for a ClickHouse or Kafka that does not answer, up to
+    their own timeouts; nothing that they do is needed any more.
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
