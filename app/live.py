@@ -29,6 +29,10 @@ class LiveWorker:
         """What was missing is there."""
         self._waiting.pop(name, None)
 
+    def lacks(self, name: str) -> bool:
+        """True until it has been there for the first time."""
+        return name in self._waiting
+
     def started(self, parts: Parts, partitions: int) -> None:
         """The worker is built for a log of so many partitions."""
         self._parts, self._partitions = parts, partitions

@@ -4,11 +4,12 @@ import asyncio
 import os
 import signal
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AsyncExitStack, suppress
 from typing import TypeVar
 
 import structlog
+from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
 from app.live import LiveWorker
@@ -18,6 +19,7 @@ from app.runtime.clock import Clock, SystemClock
 from app.runtime.errors import BrokerUnavailable, SinkUnavailable, VoicemonError
 from app.runtime.settings import Settings
 from app.runtime.telemetry import Telemetry
+from app.runtime.transport import RangeApp
 from app.runtime.watchdog import Watchdog
 from app.snapshots import keep_snapshots
 from app.web.server import build_web, serving
@@ -30,9 +32,10 @@ log = structlog.get_logger(__name__)
 Result = TypeVar("Result")
 
 RETRY_SECONDS = 1.0
-DRAIN_SECONDS = 4.0
+DRAIN_SECONDS = 3.0
 BLOCKED_DRAIN_SECONDS = 0.5
-STOP_SECONDS = 4.0
+STOP_SECONDS = 3.0
+PRODUCER_STOP_SECONDS = 1.0
 WATCH_SECONDS = 0.2
 FLUSH_SHARE = 0.1
 LONGEST_FLUSH_PAUSE = 2.0
@@ -70,10 +73,11 @@ class Worker:
         partitions = await self._until_it_answers("kafka", self._prepare_topics, stop)
         if partitions is None:
             return
+        producer = await self._until_it_answers("kafka", self._start_producer, stop)
+        if producer is None:
+            return
         async with AsyncExitStack() as resources:
-            producer = state_producer(self.settings.kafka)
-            await producer.start()
-            resources.push_async_callback(producer.stop)
+            resources.push_async_callback(_within, PRODUCER_STOP_SECONDS, producer.stop())
             sink = ClickHouseSink(self.settings.clickhouse)
             resources.push_async_callback(sink.close)
             outside = Outside(self.name, partitions, producer, sink, self.telemetry, self.clock)
@@ -84,6 +88,7 @@ class Worker:
 
     async def _run_parts(self, parts: Parts, stop: asyncio.Event) -> None:
         tasks = [
+            asyncio.create_task(_started(parts.app), name="app"),
             asyncio.create_task(self._store(parts, stop), name="store"),
             asyncio.create_task(parts.counters.follower.run(), name="follow"),
             asyncio.create_task(self._flush_changelogs(parts), name="flush"),
@@ -92,7 +97,6 @@ class Worker:
             asyncio.create_task(stop.wait(), name="stop"),
         ]
         try:
-            await parts.app.start()
             ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             self._raise_failure(parts, ended, stop)
         finally:
@@ -115,22 +119,35 @@ class Worker:
         """Fetch nothing more, store what is counted if the store lets us, commit what is stored, leave the group."""
         if parts.app._consumer is not None and not parts.app.crashed:
             parts.app.consumer.hold()
-            await parts.writer.drain(BLOCKED_DRAIN_SECONDS if parts.writer.is_blocked else DRAIN_SECONDS)
-        try:
-            await asyncio.wait_for(parts.app.stop(), STOP_SECONDS)
-        except (TimeoutError, KafkaError) as error:
-            log.warning("Kafka client did not stop in time; what is uncommitted will be read again", reason=repr(error))
+            is_blocked = parts.writer.is_blocked or self.view.lacks("clickhouse")
+            await parts.writer.drain(BLOCKED_DRAIN_SECONDS if is_blocked else DRAIN_SECONDS)
+        await _within(STOP_SECONDS, parts.app.stop())
 
     async def _prepare_topics(self) -> int:
         return await prepare_topics(self.settings.kafka, TABLES)
+
+    async def _start_producer(self) -> AIOKafkaProducer:
+        producer = state_producer(self.settings.kafka)
+        try:
+            await producer.start()
+        except KafkaError as error:
+            await producer.stop()
+            raise BrokerUnavailable.at(self.settings.kafka.bootstrap, error) from error
+        return producer
 
     async def _until_it_answers(
         self, name: str, attempt: Callable[[], Awaitable[Result]], stop: asyncio.Event
     ) -> Result | None:
         """What the attempt gives once it works, None if the worker is stopped first; logs each change of state once."""
+        stopped = asyncio.create_task(stop.wait())
         while not stop.is_set():
+            trying = asyncio.ensure_future(attempt())
+            await asyncio.wait([trying, stopped], return_when=asyncio.FIRST_COMPLETED)
+            if not trying.done():
+                trying.cancel()
+                break
             try:
-                result = await attempt()
+                result = await trying
             except (BrokerUnavailable, SinkUnavailable, StoreError) as error:
                 if self.view.waits_for(name, str(error)):
                     log.warning("Worker waits", wait_for=name, reason=str(error))
@@ -138,6 +155,7 @@ class Worker:
                     await asyncio.wait_for(stop.wait(), RETRY_SECONDS)
             else:
                 self.view.has(name)
+                stopped.cancel()
                 return result
         return None
 
@@ -192,6 +210,21 @@ class Worker:
         elif consumer.is_held and backlog < self.settings.clickhouse.backlog_bytes // 2:
             consumer.release()
             log.info("Backlog has room again: partitions go on", backlog_bytes=backlog)
+
+
+async def _started(app: RangeApp) -> None:
+    """Start the app; ends by failure only."""
+    await app.start()
+    await asyncio.Event().wait()
+
+
+async def _within(seconds: float, stopping: Coroutine[object, object, object]) -> None:
+    """Wait for a client to stop, but not longer: without its service it may wait much longer than we have."""
+    task = asyncio.create_task(stopping)
+    await asyncio.wait([task], timeout=seconds)
+    if not task.done() or task.exception() is not None:
+        reason = repr(task.exception()) if task.done() else "it takes too long"
+        log.warning("A Kafka client did not stop well; what is uncommitted will be read again", reason=reason)
 
 
 def stop_on_signals(stop: asyncio.Event) -> None:

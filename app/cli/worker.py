@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import os
 import sys
 from typing import Annotated
 
@@ -9,6 +10,7 @@ import orjson
 import typer
 import uvloop
 
+from app.runtime.errors import VoicemonError
 from app.runtime.logs import configure_logs
 from app.runtime.settings import Settings
 from app.supervisor import supervise, worker_command
@@ -48,4 +50,20 @@ async def _work(settings: Settings, as_json: bool) -> None:
 
     stop = asyncio.Event()
     stop_on_signals(stop)
-    await Worker(settings).run(stop, announce)
+    try:
+        await Worker(settings).run(stop, announce)
+    except VoicemonError as error:
+        typer.echo(f"voicemon: {error}", err=True)
+        _leave(1)
+    _leave(0)
+
+
+def _leave(code: int) -> None:
+    """End the process now.
+
+    Leaving the loop would join threads and tasks that wait for a ClickHouse or Kafka that does not answer, up to
+    their own timeouts; nothing that they do is needed any more.
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)

@@ -16,7 +16,14 @@ from app.web.responses import ApiError, json_response, only_parameters, optional
 routes = web.RouteTableDef()
 
 PAGES = Environment(loader=PackageLoader("app.web"), autoescape=True, undefined=StrictUndefined)
-PAGES.filters["utc"] = lambda ms: datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def _utc(ms: int, form: str = "%Y-%m-%d %H:%M:%S UTC") -> str:
+    return datetime.fromtimestamp(ms / 1000, UTC).strftime(form)
+
+
+PAGES.filters["utc"] = _utc
+PAGES.filters["utc_hour"] = lambda ms: f"{_utc(ms, '%Y-%m-%d %H:%M')} to {_utc(ms + HOUR_MS, '%H:%M')}"
 PAGE_HEADERS = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; "
