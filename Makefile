@@ -1,0 +1,61 @@
+# Every target sets up what it needs: a virtual environment in .venv from requirements.lock.
+PYTHON ?= python3
+SECONDS ?= 0
+RATE ?= 50
+DEMO ?=
+
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/ready
+# The lock file is complete: nothing to resolve. Python compiles what it imports at the first run.
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-compile
+LOCK_OPTIONS := --quiet --extra dev --generate-hashes --strip-extras --allow-unsafe --no-header \
+	--no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options
+
+.DEFAULT_GOAL := help
+.PHONY: help demo venv test check fmt docs lock clean require-python require-all
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1|\2/p' Makefile | awk -F'|' '{ printf "make %-6s %s\n", $$1, $$2 }'
+
+venv: require-python $(READY) ## the virtual environment .venv, with the command voicemon
+
+demo: require-all $(READY) ## everything on this machine with simulated publishers; SECONDS=30 ends it by itself, RATE=50
+	@exec $(BIN)/python -m app.cli demo --seconds $(SECONDS) --rate $(RATE) $(DEMO)
+
+test: require-all $(READY) check ## everything that CI runs: the checks and all tests
+	$(BIN)/python -m pytest --durations=15 $(TESTS)
+
+check: require-python $(READY) ## format, lint, types, layers, dependencies
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/deptry .
+
+fmt: require-python $(READY) ## format the code and sort the imports
+	$(BIN)/ruff check --fix-only --quiet .
+	$(BIN)/ruff format .
+
+docs: require-python $(READY) ## the pages of docs/ that are made from the code
+	$(BIN)/python -m app.cli.reference docs
+
+lock: require-python $(READY) ## resolve requirements.lock anew from pyproject.toml
+	$(BIN)/pip-compile $(LOCK_OPTIONS) --output-file requirements.lock pyproject.toml
+
+clean: ## remove the virtual environment and caches; data of the stack and the demo stay in .voicemon
+	rm -rf $(VENV) *.egg-info build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+require-python:
+	@PYTHON="$(PYTHON)" sh scripts/require.sh python
+
+require-all:
+	@PYTHON="$(PYTHON)" sh scripts/require.sh python java maven
+
+# The order of prerequisites matters only without -j: the tools are asked for before anything is fetched.
+$(READY): requirements.lock pyproject.toml | require-python
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(PIP) --require-hashes -r requirements.lock
+	@PYTHONWARNINGS=ignore $(PIP) --no-build-isolation -e .
+	@touch $@
