@@ -25,3 +25,8 @@ def parse_time(text: str) -> int:
 def show_time(moment_ms: int) -> str:
     """UTC time to the minute, as `parse_time` reads it."""
     return datetime.fromtimestamp(moment_ms / 1000, UTC).strftime("%Y-%m-%dT%H:%MZ")
+
+
+def show_moment(moment_ms: int) -> str:
+    """UTC time to the second."""
+    return datetime.fromtimestamp(moment_ms / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

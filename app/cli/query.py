@@ -1,16 +1,19 @@
 """`voicemon query …`: figures on the command line."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from app.cli.period import parse_time, show_time
+from app.cli.output import print_json, print_table
+from app.cli.period import parse_time, show_moment, show_time
+from app.domain.counters import RESULT_FIELDS
 from app.queries.history import PeriodType, Snapshot, historical_metrics
 from app.runtime.clock import SystemClock
 from app.runtime.settings import Settings
+from app.runtime.worker_client import WorkerClient
 from sinks.clickhouse.client import clear_errors, connect
 
 DAY_MS = 86_400_000
@@ -35,6 +38,30 @@ From = Annotated[
 To = Annotated[int | None, typer.Option("--to", parser=parse_time, metavar="TIME", help="Last period; without it now.")]
 Organization = Annotated[str | None, typer.Option("--organization", help="One organisation; without it the platform.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON array.")]
+JsonObject = Annotated[bool, typer.Option("--json", help="Print one JSON object, as the worker gives it.")]
+Url = Annotated[
+    str | None, typer.Option("--url", help="Address of a worker. [default: VOICEMON_WEB_HOST and VOICEMON_WEB_PORT]")
+]
+
+
+@commands.command("realtime")
+def realtime(organization: Organization = None, url: Url = None, as_json: JsonObject = False) -> None:
+    """The eight live counters of the current hour and of the last 60 minutes, asked of a running worker."""
+    web = Settings.from_environment().web
+    parameters = {} if organization is None else {"organizationId": organization}
+    found = WorkerClient(url or f"http://{web.host}:{web.port}").json("/api/v1/metrics/realtime", parameters)
+    if as_json:
+        print_json(found)
+        return
+    rows = [(name.removesuffix("1h"), found[name], found["last60Minutes"][name]) for name in RESULT_FIELDS]
+    print_table(_scope_and_age(found), ("Counter", "Current hour", "Last 60 min"), rows)
+
+
+def _scope_and_age(found: dict[str, Any]) -> str:
+    scope = f"Organisation {found['organizationId']}" if "organizationId" in found else "Platform"
+    window = f"current hour {show_time(found['windowStart'])} to {show_time(found['windowEnd'])}"
+    age = f"as of {show_moment(found['asOf'])}" + (", stale: behind the log" if found["stale"] else "")
+    return f"{scope}\n{window}\n{age}"
 
 
 @commands.command("history")
