@@ -19,7 +19,7 @@ from app.local.processes import ROOT
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(240)]
 START_SECONDS = 120
 END_SECONDS = 15
-PUBLISHING = "Publishing"
+FIGURES = "events/s"
 
 
 @contextmanager
@@ -56,8 +56,8 @@ def runs(pid: int) -> bool:
     return bool(stat.strip()) and not stat.startswith("Z")
 
 
-def read_until(process: subprocess.Popen[str], word: str) -> list[str]:
-    """Lines of standard error up to the first that starts with `word`."""
+def read_until(process: subprocess.Popen[str], word: str) -> None:
+    """Return at the first line of standard error that holds `word`."""
     watchdog = threading.Timer(START_SECONDS, process.kill)
     watchdog.start()
     try:
@@ -65,8 +65,8 @@ def read_until(process: subprocess.Popen[str], word: str) -> list[str]:
         assert process.stderr is not None
         for line in process.stderr:
             lines.append(line)
-            if line.startswith(word):
-                return lines
+            if word in line:
+                return
     finally:
         watchdog.cancel()
     raise AssertionError(f"the demo ended before {word!r}:\n{''.join(lines)}")
@@ -77,24 +77,29 @@ def summary_of(output: str) -> dict[str, Any]:
     return summary
 
 
-def test_a_timed_demo_ends_with_numbers_that_agree(tmp_path: Path) -> None:
-    for _ in range(2):
-        with running_demo(tmp_path / "demo", "--seconds", "10") as process:
-            output, errors = process.communicate(timeout=START_SECONDS)
-        assert process.returncode == 0, errors
-        summary = summary_of(output)
-        assert summary["agree"], summary["problems"]
-        assert summary["published"]["records"] == summary["published"]["delivered"] == summary["appended"] == 500
-        assert summary["published"]["resends"] == summary["counted"]["duplicates"] > 0
-        assert summary["published"]["distinct"] == summary["counted"]["accepted"] == summary["stored"]
-        assert "/api/v1/metrics/realtime" in errors
-        assert "artifactsReceived" in errors
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One folder for all demos, as a user has it: each but the first finds the data of the one before."""
+    return tmp_path_factory.mktemp("demo") / "data"
+
+
+def test_a_timed_demo_ends_with_numbers_that_agree(folder: Path) -> None:
+    with running_demo(folder, "--seconds", "10") as process:
+        output, errors = process.communicate(timeout=START_SECONDS)
+    assert process.returncode == 0, errors
+    summary = summary_of(output)
+    assert summary["agree"], summary["problems"]
+    assert summary["published"]["records"] == summary["published"]["delivered"] == summary["appended"] == 500
+    assert summary["published"]["resends"] == summary["counted"]["duplicates"] > 0
+    assert summary["published"]["distinct"] == summary["counted"]["accepted"] == summary["stored"]
+    assert "/api/v1/metrics/realtime" in errors
+    assert "artifactsReceived" in errors
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_the_demo_with_its_summary_and_leaves_no_process(number: signal.Signals, tmp_path: Path) -> None:
-    with running_demo(tmp_path / "demo") as process:
-        read_until(process, PUBLISHING)
+def test_a_signal_ends_the_demo_with_its_summary_and_leaves_no_process(number: signal.Signals, folder: Path) -> None:
+    with running_demo(folder) as process:
+        read_until(process, FIGURES)
         below = processes_below(process.pid)
         assert len(below) >= 6  # Kafka, ClickHouse and the worker, each with its guard
         began = time.monotonic()
@@ -105,11 +110,11 @@ def test_a_signal_ends_the_demo_with_its_summary_and_leaves_no_process(number: s
         assert not [pid for pid in below if runs(pid)]
     summary = summary_of(output)
     assert summary["interrupted"]
-    assert summary["published"]["records"] > 0
+    assert summary["published"]["distinct"] >= summary["counted"]["accepted"] >= summary["stored"] > 0
 
 
-def test_ctrl_c_while_the_demo_starts_leaves_no_process(tmp_path: Path) -> None:
-    with running_demo(tmp_path / "demo") as process:
+def test_ctrl_c_while_the_demo_starts_leaves_no_process(folder: Path) -> None:
+    with running_demo(folder) as process:
         read_until(process, "Starting the worker")
         below = processes_below(process.pid)
         os.killpg(process.pid, signal.SIGINT)
