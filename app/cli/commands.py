@@ -2,13 +2,14 @@
 
 import typer
 
-from app.cli import config, lag, migrate, publish, query, rollup, simulate, stack, worker
+from app.cli import config, demo, lag, migrate, publish, query, rollup, simulate, stack, worker
 
 
 def register(app: typer.Typer) -> None:
     """Attach all commands."""
     app.add_typer(stack.commands, name="stack")
     app.command("worker")(worker.worker)
+    app.command("demo")(demo.demo)
     app.command("simulate")(simulate.simulate)
     app.command("publish")(publish.publish)
     app.add_typer(query.commands, name="query")

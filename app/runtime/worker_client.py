@@ -1,6 +1,7 @@
 """Asks a worker's web views over HTTP."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlsplit
@@ -15,7 +16,14 @@ ANSWER_SECONDS = 5.0
 
 
 class WorkerUnavailable(VoicemonError):
-    """The worker does not answer, or says that its figures are not complete yet: try again."""
+    """The worker does not answer, or says that its figures are not complete yet: try again.
+
+    `reason` is the worker's own, empty if it did not answer.
+    """
+
+    def __init__(self, message: str, reason: str = "") -> None:
+        super().__init__(message)
+        self.reason = reason
 
 
 class WorkerClient:
@@ -25,7 +33,7 @@ class WorkerClient:
     """
 
     def __init__(self, url: str, seconds: float = ANSWER_SECONDS) -> None:
-        if urlsplit(url).scheme not in {"http", "https"} or not urlsplit(url).hostname:
+        if not _is_web_address(url):
             raise VoicemonError(f"{url!r} is no address of a worker: use a URL like http://127.0.0.1:6066")
         self.url = url.rstrip("/")
         self._pool = urllib3.PoolManager(retries=False, timeout=seconds)
@@ -36,10 +44,11 @@ class WorkerClient:
         Raises WorkerUnavailable without an answer or at 503, VoicemonError with the worker's words otherwise.
         """
         body = self._get(path, parameters)
-        try:
-            answer: dict[str, Any] = orjson.loads(body)
-        except orjson.JSONDecodeError as error:
-            raise VoicemonError(f"what answers at {self.url} is no worker: name the worker's address") from error
+        answer: Any = None
+        with suppress(orjson.JSONDecodeError):
+            answer = orjson.loads(body)
+        if not isinstance(answer, dict):
+            raise VoicemonError(f"what answers at {self.url} is no worker: name the worker's address")
         return answer
 
     def text(self, path: str) -> str:
@@ -54,17 +63,25 @@ class WorkerClient:
                 f"no worker answers at {self.url}: start one with 'voicemon worker' or name its address with --url"
             ) from error
         if answer.status == HTTPStatus.SERVICE_UNAVAILABLE:
-            raise WorkerUnavailable(
-                f"the worker at {self.url} cannot answer yet: {_reason(answer.data)}; try again soon"
-            )
+            reason = _reason(answer.data)
+            raise WorkerUnavailable(f"the worker at {self.url} cannot answer yet: {reason}; try again soon", reason)
         if answer.status != HTTPStatus.OK:
             raise VoicemonError(f"the worker at {self.url} refuses the question: {_reason(answer.data)}")
         return answer.data
 
 
-def _reason(body: bytes) -> str:
-    """The sentence of the one JSON error shape."""
+def _is_web_address(url: str) -> bool:
     try:
-        return str(orjson.loads(body)["error"]["message"])
+        parts = urlsplit(url)
+        return parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+
+
+def _reason(body: bytes) -> str:
+    """The sentence of the one JSON error shape, or the reasons of `/health/ready`."""
+    try:
+        answer = orjson.loads(body)
+        return "; ".join(answer["reasons"]) if "reasons" in answer else str(answer["error"]["message"])
     except (orjson.JSONDecodeError, LookupError, TypeError):
         return "it does not say why"
