@@ -19,6 +19,7 @@ from app.domain.rejects import RejectedEvent, RejectReason
 from app.domain.windows import HOUR_MS, MINUTE_MS
 from app.runtime.errors import DeadLetterUndelivered, VoicemonError
 from app.runtime.faults import FaultPoint, Faults
+from app.runtime.log_identity import record_digest
 from app.runtime.telemetry import Telemetry
 from app.runtime.transport import Consumer, Range, RangeApp
 from sinks.base import RefusedRow, Row
@@ -143,6 +144,11 @@ class Ingest:
 
     def _check_continuity(self, new: Range) -> None:
         epoch, last = self._last_offset.get(new.tp.partition, (-1, -1))
+        if new.previous is not None and new.first <= new.previous:
+            raise HoleInLog(
+                f"partition {new.tp.partition}: the log goes on at offset {new.first} after {new.previous}, so it was "
+                "deleted and created anew; start the worker again, it will count the new log from its start"
+            )
         if new.previous is not None and (epoch, last) != (new.epoch, new.previous):
             raise HoleInLog(
                 f"partition {new.tp.partition}: records between offset {last} and {new.first} were fetched but never "
@@ -165,7 +171,9 @@ class Ingest:
         last_offset, is_replay = records[-1].offset, records[-1].offset <= seen.covered
         outcome = self._sift(partition, records, counters, seen)
         counters.advance(outcome.watermark_ms)
-        counters.apply(outcome.tally, last_offset)
+        if last_offset > counters.applied:
+            counters.apply(outcome.tally, last_offset)
+            counters.mark(records[-1].timestamp, record_digest(records[-1]))
         if not is_replay:
             seen.remember(outcome.keys, outcome.offsets, max(record.timestamp for record in records))
             self.telemetry.events_counted(len(outcome.rows), outcome.duplicates, outcome.late)

@@ -14,6 +14,7 @@ from agents import ingest_events
 from agents.ingest_events import Ingest
 from app.domain.events import AgeLimits
 from app.domain.windows import HOUR_MS
+from app.log_watch import LogWatch
 from app.runtime.broker import DEAD_LETTER_ALLOWANCE, application_id, state_consumer
 from app.runtime.clock import Clock
 from app.runtime.faults import Faults
@@ -138,6 +139,7 @@ def _policy(
         before_commit=before_commit,
         after_commit=after_commit,
         forget=ingest.forget,
+        other_logs=LogWatch(settings.kafka, *tables, telemetry).other_logs,
         faults=ingest.faults,
     )
 

@@ -35,6 +35,7 @@ class CountersTable(StateTable):
         self._retention_ms = retention_hours * HOUR_MS
         self._writer = writer
         self._partitions: dict[int, PartitionCounters] = {}
+        self.newly_owned: set[int] = set()
         topic = self.changelog_topic_name
         self.follower = ChangelogFollower(self._state_consumer, topic, range(self.partitions), self.follow)
         self.as_of: Callable[[int], int] = lambda partition: 0
@@ -70,6 +71,7 @@ class CountersTable(StateTable):
         await self.follower.reach(partitions)
         for partition in partitions:
             self.partition(partition).adopt(self._writer)
+        self.newly_owned |= partitions
 
     def purge(self, partition: int) -> None:
         """Stop counting a partition; it is followed from now on."""

@@ -43,13 +43,16 @@ class FlushEnd(msgspec.Struct, array_like=True):
     """Last changelog record of a flush.
 
     Every source record up to `offset` is in the cells logged so far, some cells may be ahead of it up to
-    `restored_to`; `as_of_ms` is the time that `offset` stands for, `writer` the partition's owner.
+    `restored_to`; `as_of_ms` is the time that `offset` stands for, `writer` the partition's owner. `append_ms` and
+    `digest` tell the source record at `offset` from another one that may come to stand there.
     """
 
     offset: int
     restored_to: int
     as_of_ms: int
     writer: str
+    append_ms: int = 0
+    digest: int = 0
 
 
 class Cell:
@@ -79,6 +82,8 @@ class PartitionCounters:
         self.restored_to = -1
         self.as_of_ms = 0
         self.owner = ""
+        self.append_ms = 0
+        self.digest = 0
         self.hours: dict[int, dict[str | None, Cell]] = {}
         self._has_news = False
         self._dirty: dict[tuple[str | None, int], None] = {}
@@ -103,6 +108,10 @@ class PartitionCounters:
             # Events that touch no counter move it, too: a restart must not count what came too late for it.
             self._has_news = self._has_news or cutoff_ms != self.cutoff_ms
             self.cutoff_ms = cutoff_ms
+
+    def mark(self, append_ms: int, digest: int) -> None:
+        """Note what the record at `applied` looks like."""
+        self.append_ms, self.digest = append_ms, digest
 
     def apply(self, tally: Tally, last_offset: int) -> None:
         """Count a slice of the log that ends at `last_offset`; one record at a time up to `replayed_to`."""
@@ -148,9 +157,19 @@ class PartitionCounters:
             cell = self.hours[hour][scope]
             record = CellRecord(max(cell.offset, self.applied), cell.minutes.tobytes())
             changes.append((orjson.dumps([partition, scope, hour]), encode(record)))
-        changes.append((self._end_key, encode(FlushEnd(self.applied, self.restored_to, self.as_of_ms, writer))))
+        changes.append((self._end_key, encode(self._flush_end(writer))))
         self._dirty, self._dropped, self._has_news = {}, {}, False
         return changes
+
+    def _flush_end(self, writer: str) -> FlushEnd:
+        return FlushEnd(self.applied, self.restored_to, self.as_of_ms, writer, self.append_ms, self.digest)
+
+    def start_anew(self) -> None:
+        """Forget everything: the log itself is another one. The changelog loses every cell at the next flush."""
+        self._dropped |= {(scope, hour): None for hour, cells in self.hours.items() for scope in cells}
+        self.hours, self._dirty, self._has_news = {}, {}, True
+        self.watermark_ms = self.cutoff_ms = self.append_ms = self.digest = 0
+        self.applied = self.restored_to = -1
 
     def log_all(self) -> None:
         """Log every cell again at the next flush."""
@@ -192,6 +211,7 @@ class PartitionCounters:
                 end = msgspec.msgpack.decode(value, type=FlushEnd)
                 self.applied, self.restored_to = end.offset, end.restored_to
                 self.as_of_ms, self.owner = end.as_of_ms, end.writer
+                self.append_ms, self.digest = end.append_ms, end.digest
             else:
                 self._take_cell(key, value)
         self._unfinished = []

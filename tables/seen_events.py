@@ -124,6 +124,12 @@ class PartitionSeen:
         self._changed = {}
         return changes
 
+    def start_anew(self) -> None:
+        """Forget everything: the log itself is another one."""
+        while self._blocks:
+            self.drop_oldest()
+        self.covered = -1
+
     def log_all(self) -> None:
         """Log every block again at the next flush."""
         self._changed |= {block.offsets[0]: block for block in self._blocks}

@@ -38,6 +38,10 @@ class Telemetry:
         self._flush_seconds = self._histogram(
             "voicemon_changelog_flush_seconds", "Duration of a changelog flush", "table"
         )
+        self._other_logs = self._counter(
+            "voicemon_log_changes", "Partitions found to hold another log than was counted"
+        )
+        self._lost = self._counter("voicemon_records_lost", "Records deleted from the log before they were read")
         self._flush_failures = self._counter(
             "voicemon_changelog_failures", "Changelog flushes that failed, each tried again", "table"
         )
@@ -106,6 +110,24 @@ class Telemetry:
         """Changed state reached its changelog."""
         self._flushed.labels(table).inc(records)
         self._flush_seconds.labels(table).observe(seconds)
+
+    def log_changed(self, partition: int, start: int) -> None:
+        """A partition's log is not the one that was counted: it is counted from its start, from zero."""
+        self._other_logs.inc()
+        log.error(
+            "The log of a partition is another one: its counters start from zero", partition=partition, start=start
+        )
+
+    def records_lost(self, partition: int, count: int, before_offset: int) -> None:
+        """Records were deleted from the log before they were read."""
+        self._lost.inc(count)
+        log.error(
+            "Records were deleted before they were read",
+            partition=partition,
+            count=count,
+            first_offset=before_offset - count,
+            last_offset=before_offset - 1,
+        )
 
     def flush_failed(self, table: str, reason: str) -> None:
         """Kafka did not take changed state; nothing is committed, and the whole state is delivered later."""

@@ -49,7 +49,8 @@ class Range:
 class RangePolicy:
     """Which topics are read in ranges, how large, and what must be durable before their offsets are committed.
 
-    `before_commit` makes the state of partitions durable and says whether it succeeded.
+    `before_commit` makes the state of partitions durable and says whether it succeeded. `other_logs` gives the start
+    offsets of those partitions whose log is no longer the one that was counted.
     """
 
     topics: frozenset[str]
@@ -58,6 +59,7 @@ class RangePolicy:
     before_commit: Callable[[Collection[int]], Awaitable[bool]]
     after_commit: Callable[[Mapping[int, int]], None]
     forget: Callable[[], None]
+    other_logs: Callable[[Collection[int]], Awaitable[Mapping[int, int]]]
     faults: Faults
 
 
@@ -284,6 +286,10 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
         """Go back to the committed offsets and forget every range fetched before."""
         await super().perform_seek()
         self._forget()
+        tps = {tp.partition: tp for tp in self.assignment() if tp.topic in self._policy.topics}
+        for partition, start in (await self._policy.other_logs(tps.keys())).items():
+            self._committed_offset[tps[partition]] = None
+            await self.seek(tps[partition], start)
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
         """Log and commit what is counted while the partitions are still ours, then forget the rest."""
