@@ -6,7 +6,6 @@ from typing import TextIO
 
 import structlog
 
-
 REPEAT_SECONDS = 10.0
 MOST_MESSAGES = 1_000
 
