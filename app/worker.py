@@ -111,7 +111,10 @@ class Worker:
             reason = reason or task.exception()
         if reason is not None:
             log.error("Worker stops without a commit; start it again", reason=repr(reason))
-            raise WorkerCrashed(f"the worker has stopped: {reason}") from reason
+            cause = f"Kafka failed ({type(reason).__name__})" if isinstance(reason, KafkaError) else str(reason)
+            raise WorkerCrashed(
+                f"the worker has stopped: {cause}; start it again, it reads on from its last commit"
+            ) from reason
         if not stop.is_set():
             raise WorkerCrashed("the worker has stopped: a task of it ended early")
 

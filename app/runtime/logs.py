@@ -6,6 +6,32 @@ from typing import TextIO
 
 import structlog
 
+REPEAT_SECONDS = 10.0
+MOST_MESSAGES = 1_000
+
+
+class FewRepeats(logging.Filter):
+    """Lets each complaint of the Kafka client through once in `REPEAT_SECONDS`.
+
+    Without a broker it has dozens a second, all of them alike.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._shown_at: dict[tuple[str, str], float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether the record is written."""
+        if record.levelno < logging.WARNING or not record.name.startswith("aiokafka"):
+            return True
+        key = (record.name, str(record.msg))
+        if 0 <= record.created - self._shown_at.get(key, -REPEAT_SECONDS) < REPEAT_SECONDS:
+            return False
+        if len(self._shown_at) >= MOST_MESSAGES:
+            self._shown_at.clear()
+        self._shown_at[key] = record.created
+        return True
+
 
 def configure_logs(level: str, *, json_lines: bool, stream: TextIO | None = None) -> None:
     """Set up structlog and the standard library's loggers, once per process."""
@@ -23,6 +49,7 @@ def configure_logs(level: str, *, json_lines: bool, stream: TextIO | None = None
             foreign_pre_chain=shared, processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer]
         )
     )
+    handler.addFilter(FewRepeats())
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level)

@@ -183,7 +183,7 @@ async def test_kafka_that_comes_late_and_goes_away_loses_nothing(
 ) -> None:
     local = on_fixed_ports(tmp_path)
     bootstrap = f"127.0.0.1:{local.local.kafka_port}"
-    settings = worker_settings(bootstrap, clickhouse, unique_prefix, kafka=QUICK_GROUP)
+    settings = worker_settings(bootstrap, clickhouse, unique_prefix, kafka=QUICK_GROUP, ingest={"stale_seconds": 3.0})
     with worker_process(settings, tmp_path) as worker:
         await until_not_ready(worker, "Kafka", bootstrap)
         assert (await worker.ask("/api/v1/metrics/realtime"))[0] == 503
@@ -191,7 +191,12 @@ async def test_kafka_that_comes_late_and_goes_away_loses_nothing(
             await worker.until_ready()
             async with load(settings):
                 await until_counted(worker, 300)
-        await until_not_ready(worker)
+        await until_not_ready(worker, "behind the log")
+        async with service("kafka", local):
+            await worker.until_ready()
+            async with load(settings, seed=2):
+                told, _ = await truth(settings)
+                await until_counted(worker, len(told.accepted))
         await end(worker)
     with worker_process(settings, tmp_path) as worker:
         await until_not_ready(worker, "Kafka", bootstrap)
