@@ -20,6 +20,7 @@ from app.domain.windows import HOUR_MS, MINUTE_MS
 from app.runtime.errors import DeadLetterUndelivered, VoicemonError
 from app.runtime.faults import FaultPoint, Faults
 from app.runtime.log_identity import record_digest
+from app.runtime.state_producer import is_passing
 from app.runtime.telemetry import Telemetry
 from app.runtime.transport import Consumer, Range, RangeApp
 from sinks.base import RefusedRow, Row
@@ -74,6 +75,7 @@ class Ingest:
     retention_ms: int
     reread: Callable[[int, Sequence[int]], Awaitable[Mapping[int, Any]]]
     faults: Faults
+    renew_producer: Callable[[], None]
     append_ms: dict[int, int] = field(default_factory=dict)
     records_taken: int = 0
     _last_offset: dict[int, tuple[int, int]] = field(default_factory=dict)
@@ -130,8 +132,9 @@ class Ingest:
             try:
                 return await self.dead_letters.write(letters)
             except DeadLetterUndelivered as error:
-                if not getattr(error.__cause__, "retriable", False):
+                if not is_passing(error.__cause__):
                     raise
+                self.renew_producer()
                 log.warning("Dead letters not delivered, trying again", count=len(letters), reason=str(error))
                 await asyncio.sleep(RETRY_SECONDS)
 

@@ -73,8 +73,14 @@ class LiveWorker:
             if self._parts.writer.is_full:
                 reasons.append("the backlog of unstored rows is full: partitions pause")
         if incomplete is None and self.now_ms() - self.as_of_ms() > self._settings.ingest.stale_seconds * 1000:
-            reasons.append("live figures are behind the log")
+            reasons.append(self._why_stale())
         return reasons
+
+    def _why_stale(self) -> str:
+        silent_ms = self.now_ms() - min((at.contact_ms for at in self._progress().values()), default=self.now_ms())
+        if silent_ms > self._settings.ingest.stale_seconds * 1000:
+            return f"Kafka has not answered for {silent_ms // 1000} s"
+        return f"live figures are {(self.now_ms() - self.as_of_ms()) // 1000} s behind the log"
 
     def as_of_ms(self) -> int:
         """Oldest time up to which every partition has been counted, by whichever worker."""

@@ -6,7 +6,6 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import partial
 
-from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 from faust.transport.drivers import TRANSPORTS
 
@@ -20,6 +19,7 @@ from app.runtime.clock import Clock
 from app.runtime.faults import Faults
 from app.runtime.log_position import read_records
 from app.runtime.settings import Settings
+from app.runtime.state_producer import StateProducer, is_passing
 from app.runtime.state_table import StateTable
 from app.runtime.telemetry import Telemetry
 from app.runtime.topics import Topics
@@ -51,7 +51,7 @@ class Outside:
 
     worker: str
     partitions: int
-    producer: AIOKafkaProducer
+    producer: StateProducer
     sink: Sink
     telemetry: Telemetry
     clock: Clock
@@ -63,7 +63,7 @@ def build_app(settings: Settings, outside: Outside) -> Parts:
     app = _faust_app(settings)
     faults = Faults(settings.fault)
     moves = {
-        "producer": lambda: outside.producer,
+        "producer": outside.producer,
         "consumer": lambda: state_consumer(settings.kafka),
         "partitions": outside.partitions,
         "faults": faults,
@@ -97,6 +97,7 @@ def build_app(settings: Settings, outside: Outside) -> Parts:
         retention_ms=settings.ingest.window_retention_hours * HOUR_MS,
         reread=partial(read_records, settings.kafka),
         faults=faults,
+        renew_producer=outside.producer.give_up,
     )
     app.range_policy = _policy(settings, topics.events, (counters, seen), ingest, outside.telemetry)
     ingest_events.attach(app, ingest, topics.events)
@@ -113,7 +114,7 @@ async def flush(tables: Collection[StateTable], partitions: Collection[int], tel
         try:
             count = sum(await asyncio.gather(*[table.flush(partition) for partition in partitions]))
         except KafkaError as error:
-            if not error.retriable:
+            if not is_passing(error):
                 raise
             telemetry.flush_failed(table.name, repr(error))
             return False

@@ -9,7 +9,6 @@ from contextlib import AsyncExitStack, suppress
 from typing import TypeVar
 
 import structlog
-from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
 from app.live import LiveWorker
@@ -18,6 +17,7 @@ from app.runtime.broker import prepare_topics, state_producer
 from app.runtime.clock import Clock, SystemClock
 from app.runtime.errors import BrokerUnavailable, SinkUnavailable, VoicemonError
 from app.runtime.settings import Settings
+from app.runtime.state_producer import StateProducer
 from app.runtime.telemetry import Telemetry
 from app.runtime.transport import RangeApp
 from app.runtime.watchdog import Watchdog
@@ -77,7 +77,7 @@ class Worker:
         if producer is None:
             return
         async with AsyncExitStack() as resources:
-            resources.push_async_callback(_within, PRODUCER_STOP_SECONDS, producer.stop())
+            resources.push_async_callback(lambda: _within(PRODUCER_STOP_SECONDS, producer.stop()))
             sink = ClickHouseSink(self.settings.clickhouse)
             resources.push_async_callback(sink.close)
             outside = Outside(self.name, partitions, producer, sink, self.telemetry, self.clock)
@@ -129,12 +129,11 @@ class Worker:
     async def _prepare_topics(self) -> int:
         return await prepare_topics(self.settings.kafka, TABLES)
 
-    async def _start_producer(self) -> AIOKafkaProducer:
-        producer = state_producer(self.settings.kafka)
+    async def _start_producer(self) -> StateProducer:
+        producer = StateProducer(lambda: state_producer(self.settings.kafka))
         try:
             await producer.start()
         except KafkaError as error:
-            await producer.stop()
             raise BrokerUnavailable.at(self.settings.kafka.bootstrap, error) from error
         return producer
 

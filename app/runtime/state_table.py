@@ -10,11 +10,12 @@ from typing import Any
 
 import faust
 import structlog
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 from faust.types import TP
 
 from app.runtime.faults import FaultPoint, Faults
+from app.runtime.state_producer import StateProducer
 
 log = structlog.get_logger(__name__)
 
@@ -33,7 +34,7 @@ class StateTable(faust.Table):  # type: ignore[misc]
         self,
         app: Any,
         *,
-        producer: Callable[[], AIOKafkaProducer],
+        producer: StateProducer,
         consumer: Callable[[], AIOKafkaConsumer],
         faults: Faults,
         **options: Any,
@@ -82,13 +83,14 @@ class StateTable(faust.Table):  # type: ignore[misc]
             try:
                 await self._deliver(partition, changes)
             except KafkaError:
+                self._state_producer.give_up()
                 self.log_all(partition)
                 raise
             self._faults.reach(FaultPoint.AFTER_CHANGELOG)
             return len(changes)
 
     async def _deliver(self, partition: int, changes: Sequence[RecordPair]) -> None:
-        producer, topic = self._state_producer(), self.changelog_topic_name
+        producer, topic = self._state_producer, self.changelog_topic_name
         deliveries = []
         for key, value in changes:
             deliveries.append(await producer.send(topic, value, key, partition=partition))

@@ -86,6 +86,7 @@ class Worker:
             RETENTION_MS,
             reread=None,
             faults=Faults(FaultSettings()),
+            renew_producer=lambda: None,
         )  # type: ignore[arg-type]
         self.previous: int | None = None
 
