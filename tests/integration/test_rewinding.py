@@ -1,5 +1,6 @@
 """Going back to the commits, whatever the client has fetched meanwhile."""
 
+import time
 from collections.abc import Mapping
 
 import pytest
@@ -7,7 +8,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from app.runtime.transport import rewind
-from tests.workers import produce
+from tests.workers import DEADLINE_SECONDS, produce
 
 pytestmark = [pytest.mark.kafka]
 
@@ -27,7 +28,9 @@ async def make_topic(bootstrap: str, topic: str, partitions: int) -> None:
 async def read_all(consumer: AIOKafkaConsumer, tps: list[TopicPartition]) -> Mapping[int, list[int]]:
     """Offsets by partition, once each has been read to its end."""
     found: dict[int, list[int]] = {tp.partition: [] for tp in tps}
+    deadline = time.monotonic() + DEADLINE_SECONDS
     while any(not offsets or offsets[-1] < RECORDS - 1 for offsets in found.values()):
+        assert time.monotonic() < deadline, f"not all was read: {found}"
         for tp, records in (await consumer.getmany(timeout_ms=1000)).items():
             found[tp.partition] += [record.offset for record in records]
     return found
