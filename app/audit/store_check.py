@@ -1,6 +1,6 @@
 """Accepted events of the log beside the rows of ClickHouse, hour by hour of event time.
 
-The log is read partition by partition, the store by hour, so accepted events wait on disk in one file an hour, 61 bytes
+The log is read partition by partition, the store by hour, so accepted events wait on disk in one file an hour, 69 bytes
 each; memory holds one hour.
 """
 

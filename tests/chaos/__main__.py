@@ -7,7 +7,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.chaos.run import Chaos, Outcome, Plan
+from tests.chaos.run import Chaos, Outcome
+from tests.chaos.schedule import Plan
 
 
 def main() -> int:

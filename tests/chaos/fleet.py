@@ -54,10 +54,6 @@ class Fleet:
     def wanted(self) -> list[Slot]:
         return [slot for slot in self.slots if slot.wanted]
 
-    @property
-    def running(self) -> list[Slot]:
-        return [slot for slot in self.slots if slot.runs]
-
     async def supervise(self) -> None:
         """Keep a worker in each wanted slot, for ever."""
         while True:

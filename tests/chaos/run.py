@@ -1,7 +1,6 @@
 """The chaos itself: kills in seeded order under load, then an audit that must find nothing."""
 
 import asyncio
-import random
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -17,28 +16,13 @@ from app.runtime.clock import SystemClock
 from app.runtime.errors import VoicemonError
 from app.runtime.log_position import group_lag
 from app.runtime.settings import ClickHouseSettings, Settings
-from tests.chaos.fleet import Fleet
+from tests.chaos.fleet import Fleet, Slot
 from tests.chaos.load import Load
+from tests.chaos.schedule import Action, Plan, schedule
 from tests.chaos.services import KillableService
 from tests.workers import eventually, worker_settings
 
-SLOTS = 3
 SETTLE_SECONDS = 180.0
-
-
-@dataclass(frozen=True)
-class Plan:
-    """How much chaos: `kills` by SIGKILL, seconds between two actions, records a second.
-
-    Between kills workers join and leave; with `freezes` one is also stopped for longer than its session lasts.
-    """
-
-    kills: int
-    seed: int
-    pause: tuple[float, float] = (1.0, 5.0)
-    rate: float = 300.0
-    session_seconds: float = 6.0
-    freezes: bool = True
 
 
 @dataclass
@@ -63,11 +47,10 @@ class Chaos:
 
     def __init__(self, plan: Plan, folder: Path, say: Callable[[str], None]) -> None:
         self._plan, self._say = plan, say
-        self._random = random.Random(plan.seed)
         self._broker = KillableService("kafka", folder / "kafka-stack")
         self._engine = KillableService("clickhouse", folder / "clickhouse-stack")
         self._settings = _settings(plan, self._broker.address, self._engine.address)
-        self._fleet = Fleet.of(self._settings, SLOTS, folder)
+        self._fleet = Fleet.of(self._settings, plan.slots, folder)
         self.outcome = Outcome()
 
     async def run(self) -> Outcome:
@@ -80,9 +63,9 @@ class Chaos:
             self._fleet.slots[0].wanted = True
             supervisor = asyncio.create_task(self._fleet.supervise())
             load.start()
-            while self.outcome.kills < self._plan.kills:
-                await asyncio.sleep(self._random.uniform(*self._plan.pause))
-                await self._act()
+            for action in schedule(self._plan):
+                await asyncio.sleep(action.pause)
+                await self._act(action)
             await eventually(self._fleet.all_ready, "all workers are ready under load", SETTLE_SECONDS)
             self.outcome.under_load = await self._audit()
             self.outcome.published = await asyncio.to_thread(load.stop)
@@ -98,40 +81,26 @@ class Chaos:
         self.outcome.seconds = time.monotonic() - started
         return self.outcome
 
-    async def _act(self) -> None:
-        action = self._random.choices(*zip(*self._choices().items(), strict=True))[0]
-        self.outcome.actions[action] += 1
-        self._say(f"{time.strftime('%H:%M:%S')} {action} ({self.outcome.kills} kills)")
-        if action in ("kill kafka", "kill clickhouse"):
-            service = self._broker if action == "kill kafka" else self._engine
+    async def _act(self, action: Action) -> None:
+        self.outcome.actions[action.name] += 1
+        self._say(f"{time.strftime('%H:%M:%S')} {action.name} {action.slot} ({self.outcome.kills} kills)")
+        if action.name in ("kill kafka", "kill clickhouse"):
+            service = self._broker if action.name == "kill kafka" else self._engine
             await service.kill()
-            await asyncio.sleep(self._random.uniform(0, 3))
+            await asyncio.sleep(action.away)
             await service.start()
-        elif action == "join":
-            self._random.choice([slot for slot in self._fleet.slots if not slot.wanted]).wanted = True
-        else:
-            await self._act_on_worker(action)
-
-    async def _act_on_worker(self, action: str) -> None:
-        slot = self._random.choice(self._fleet.running)
-        if action == "kill worker":
-            await self._fleet.kill(slot)
-        elif action == "leave":
+            return
+        slot = self._fleet.slots[action.slot]
+        if action.name == "join":
+            slot.wanted = True
+        elif action.name == "leave":
             await self._fleet.leave(slot)
         else:
-            await self._fleet.freeze(slot, self._plan.session_seconds + 2)
+            await eventually(lambda: slot.runs, "the supervisor has started the worker")
+            await (self._fleet.kill(slot) if action.name == "kill worker" else self._freeze(slot))
 
-    def _choices(self) -> dict[str, float]:
-        choices = {"kill kafka": 2.0, "kill clickhouse": 2.0}
-        if self._fleet.running:
-            choices["kill worker"] = 5.0
-            if self._plan.freezes:
-                choices["freeze"] = 0.7
-        if len(self._fleet.wanted) < SLOTS:
-            choices["join"] = 2.5
-        if len(self._fleet.wanted) > 1 and self._fleet.running:
-            choices["leave"] = 1.5
-        return choices
+    async def _freeze(self, slot: Slot) -> None:
+        await self._fleet.freeze(slot, self._plan.session_seconds + 2)
 
     async def _is_settled(self) -> bool:
         try:
