@@ -3,6 +3,8 @@ PYTHON ?= python3
 SECONDS ?= 0
 RATE ?= 50
 DEMO ?=
+KILLS ?= 30
+SEED ?= 1
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -13,7 +15,7 @@ LOCK_OPTIONS := --quiet --extra dev --generate-hashes --strip-extras --allow-uns
 	--no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options
 
 .DEFAULT_GOAL := help
-.PHONY: help demo venv test check fmt docs lock clean require-python require-all
+.PHONY: help demo venv test chaos check fmt docs lock clean require-python require-all
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1|\2/p' Makefile | awk -F'|' '{ printf "make %-6s %s\n", $$1, $$2 }'
@@ -25,6 +27,9 @@ demo: require-all $(READY) ## everything on this machine with simulated publishe
 
 test: require-all $(READY) check ## everything that CI runs: the checks and all tests
 	$(BIN)/python -m pytest --durations=15 $(TESTS)
+
+chaos: require-all $(READY) ## kill workers, Kafka and ClickHouse at random under load, then audit; KILLS=30 SEED=1
+	$(BIN)/python -m tests.chaos --kills $(KILLS) --seed $(SEED)
 
 check: require-python $(READY) ## format, lint, types, layers, dependencies
 	$(BIN)/ruff format --check .

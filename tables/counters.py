@@ -27,6 +27,20 @@ class Entry(NamedTuple):
     value: int
 
 
+class PartitionView(NamedTuple):
+    """How far the figures of a source partition reach, and who counts it.
+
+    Its entries hold every record up to `offset` (-1: none yet) and none behind it, in windows that start at
+    `kept_from_ms` or later.
+    """
+
+    partition: int
+    owner: str
+    offset: int
+    as_of_ms: int
+    kept_from_ms: int
+
+
 class CountersTable(StateTable):
     """The Faust table `counters`: one `PartitionCounters` for each source partition."""
 
@@ -92,10 +106,22 @@ class CountersTable(StateTable):
                         result[index] += cell.minutes[base + index]
         return result
 
-    def entries(self) -> Iterator[Entry]:
-        """Every counter that is not 0, by window and organisation, the platform (None) first."""
+    def partition_views(self) -> list[PartitionView]:
+        """Every source partition, whoever counts it; consistent with `entries` asked for without a break between."""
+        states = [(number, self.partition(number)) for number in range(self.partitions)]
+        return [
+            PartitionView(number, state.owner, state.applied, self.as_of(number), state.cutoff_ms)
+            for number, state in states
+        ]
+
+    def entries(self, partition: int | None = None) -> Iterator[Entry]:
+        """Every counter that is not 0, by window and organisation, the platform (None) first.
+
+        Of one source partition, or of all together.
+        """
+        states = list(self._partitions.values()) if partition is None else [self.partition(partition)]
         sums: dict[tuple[int, str | None], list[int]] = {}
-        for state in self._partitions.values():
+        for state in states:
             for hour, cells in state.hours.items():
                 for scope, cell in cells.items():
                     row = sums.setdefault((hour, scope), [0] * WIDTH)

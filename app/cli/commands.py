@@ -2,7 +2,7 @@
 
 import typer
 
-from app.cli import config, demo, lag, migrate, publish, query, rollup, simulate, stack, worker
+from app.cli import audit, config, demo, lag, migrate, publish, query, rollup, simulate, stack, worker
 
 
 def register(app: typer.Typer) -> None:
@@ -13,6 +13,7 @@ def register(app: typer.Typer) -> None:
     app.command("simulate")(simulate.simulate)
     app.command("publish")(publish.publish)
     app.add_typer(query.commands, name="query")
+    app.command("audit")(audit.audit)
     app.command("lag")(lag.lag)
     app.command("migrate")(migrate.migrate)
     app.command("rollup")(rollup.rollup)

@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
 from app.runtime.broker import application_id, state_consumer
@@ -17,15 +16,28 @@ READ_MS = 10_000
 
 
 async def committed_offsets(settings: KafkaSettings) -> dict[int, int]:
-    """Committed offset of every partition of `voice-events` that has one."""
-    admin = AIOKafkaAdminClient(bootstrap_servers=settings.bootstrap, client_id="voicemon-admin")
+    """Committed offset of every partition of `voice-events` that has one.
+
+    Raises KafkaError if Kafka does not answer.
+    """
+    # A group consumer that never joins. The admin client takes a coordinator that is still loading, as after a restart
+    # of the broker, for a group without commits.
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=settings.bootstrap,
+        client_id="voicemon-commits",
+        group_id=application_id(settings),
+        enable_auto_commit=False,
+    )
+    await consumer.start()
     try:
-        await admin.start()
-        offsets = await admin.list_consumer_group_offsets(application_id(settings))
+        tps = await _partitions(consumer, Topics(settings.topic_prefix).events)
+        if not tps:
+            return {}
+        consumer.assign(tps)
+        found = {tp.partition: await consumer.committed(tp) for tp in tps}
     finally:
-        await admin.close()
-    topic = Topics(settings.topic_prefix).events
-    return {tp.partition: at.offset for tp, at in offsets.items() if tp.topic == topic and at.offset >= 0}
+        await consumer.stop()
+    return {partition: offset for partition, offset in found.items() if offset is not None}
 
 
 async def group_lag(settings: KafkaSettings) -> dict[int, tuple[int, int]]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import faust
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
@@ -86,6 +87,19 @@ class RangeApp(faust.App):  # type: ignore[misc]
         """None: all state is in memory and in Kafka."""
 
 
+async def rewind(consumer: AIOKafkaConsumer, topics: Collection[str]) -> Mapping[TopicPartition, int | None]:
+    """Committed offset of each assigned partition, which is read from there next.
+
+    A partition of `topics` without a commit goes back to its first record: the client's own `seek_to_committed` leaves
+    it behind what was fetched before and has been forgotten since.
+    """
+    committed: Mapping[TopicPartition, int | None] = await consumer.seek_to_committed()
+    unread = [tp for tp, offset in committed.items() if not offset and tp.topic in topics]
+    if unread:
+        await consumer.seek_to_beginning(*unread)
+    return committed
+
+
 class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
     """The thread that talks to the broker: reads committed records only, and takes a failed commit as not done."""
 
@@ -93,6 +107,12 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         consumer = super()._create_worker_consumer(transport)
         consumer._isolation_level = "read_committed"  # Faust ties this to exactly_once; publishers may use transactions
         return consumer
+
+    async def seek_to_committed(self) -> Mapping[TP, int | None]:
+        """Go back to the commits."""
+        topics = self.app.range_policy.topics
+        offsets: Mapping[TP, int | None] = await self.call_thread(rewind, self._ensure_consumer(), topics)
+        return offsets
 
     async def _commit(self, offsets: Mapping[TP, int]) -> bool:
         consumer = self._ensure_consumer()
