@@ -246,13 +246,12 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
                 yield tp, message
 
     async def _seek_after_crossing(self) -> None:
-        """The fetch crossed a rebalance, and nobody knows which position its records came from: read them again."""
-        try:
+        """The fetch crossed a rebalance, and nobody knows which position its records came from: read them again.
+
+        While the rebalance is under way nothing is to be done: it ends with a seek to the committed offsets.
+        """
+        if self.flow_active and not self.app.rebalancing:
             await self.perform_seek()
-        except KafkaError:
-            if self.flow_active:
-                raise
-            self.log.info("Rebalance under way: its recovery seeks to the committed offsets")
 
     def _is_live(self, epoch: int) -> bool:
         return self.flow_active and self._epoch == epoch
