@@ -58,7 +58,7 @@ class LiveWorker:
         unsettled = {number for number, state in states.items() if not state.is_settled}
         if unsettled:
             return f"partitions {_listed(unsettled)} are being read again after a crash"
-        unknown = {number for number in states if not self._partition_as_of_ms(number)}
+        unknown = {number for number, as_of_ms in self._as_of_by_partition().items() if not as_of_ms}
         return f"partitions {_listed(unknown)} have not been counted by any worker yet" if unknown else None
 
     def not_ready(self) -> list[str]:
@@ -84,17 +84,19 @@ class LiveWorker:
 
     def as_of_ms(self) -> int:
         """Oldest time up to which every partition has been counted, by whichever worker."""
-        return min(map(self._partition_as_of_ms, range(self._partitions)), default=0)
+        return min(self._as_of_by_partition().values(), default=0)
+
+    def _as_of_by_partition(self) -> dict[int, int]:
+        """Time up to which each partition has been counted; 0 where that is not known."""
+        parts, progress = self._running(), self._progress()
+        known = {number: parts.counters.partition(number).as_of_ms for number in range(self._partitions)}
+        for number in parts.counters.loaded_partitions & progress.keys():
+            at = progress[number]
+            known[number] = at.contact_ms if at.is_current else parts.ingest.append_ms.get(number, known[number])
+        return known
 
     def _partition_as_of_ms(self, partition: int) -> int:
-        parts = self._running()
-        known_ms = parts.counters.partition(partition).as_of_ms
-        if partition not in parts.counters.loaded_partitions:
-            return known_ms
-        at = self._progress().get(partition)
-        if at is None:
-            return known_ms
-        return at.contact_ms if at.is_current else parts.ingest.append_ms.get(partition, known_ms)
+        return self._as_of_by_partition()[partition]
 
     def should_be_reading(self) -> bool:
         """True if there are records to read and nothing holds this worker back."""

@@ -116,6 +116,12 @@ async def test_another_method_is_not_allowed(worker: WorkerProcess, path: str) -
     assert "GET" in reply.headers["Allow"]
 
 
+async def test_the_bare_address_leads_to_the_tables(worker: WorkerProcess) -> None:
+    reply = await fetch(worker, "/", Accept="text/html")
+    assert reply.status == 200
+    assert b"Tables of this worker" in reply.body
+
+
 async def test_the_tables_are_listed_with_their_changelogs(worker: WorkerProcess) -> None:
     tables = {table["name"]: table for table in (await fetch(worker, "/tables/")).json["tables"]}
     assert set(tables) == {"counters", "seen-events"}
