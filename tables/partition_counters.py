@@ -84,6 +84,8 @@ class PartitionCounters:
         self._dirty: dict[tuple[str | None, int], None] = {}
         self._dropped: dict[tuple[str | None, int], None] = {}
         self._unfinished: list[RecordPair] = []
+        self._changed_at = -1
+        self._given_up_at = -1
 
     @property
     def is_settled(self) -> bool:
@@ -118,6 +120,8 @@ class PartitionCounters:
                             cell.minutes[base + index] += count
                         self._dirty[scope, hour] = None
             self.applied = last_offset
+            if tally:
+                self._changed_at = last_offset
         self._expire()
 
     def _cell(self, scope: str | None, hour: int) -> Cell:
@@ -175,10 +179,14 @@ class PartitionCounters:
         self.owner, self._has_news = writer, True
 
     def give_up(self) -> None:
-        """Count no longer; the figures stay, and records of the next owner replace what is older than they are."""
+        """Count no longer; the figures stay, and records of the next owner replace what is older than they are.
+
+        Until that owner has counted as far, the figures are ahead of the offset that it names.
+        """
+        self._given_up_at = self._changed_at
         for cells in self.hours.values():
             for cell in cells.values():
-                cell.offset = max(cell.offset, self.applied)
+                cell.offset = max(cell.offset, self._changed_at)
         self._dirty, self._dropped, self._has_news = {}, {}, False
 
     def _finish(self) -> None:
@@ -190,7 +198,7 @@ class PartitionCounters:
                 self._expire()
             elif key == self._end_key:
                 end = msgspec.msgpack.decode(value, type=FlushEnd)
-                self.applied, self.restored_to = end.offset, end.restored_to
+                self.applied, self.restored_to = end.offset, max(end.restored_to, self._given_up_at)
                 self.as_of_ms, self.owner = end.as_of_ms, end.writer
             else:
                 self._take_cell(key, value)
@@ -213,6 +221,8 @@ class PartitionCounters:
         cells.pop(scope, None)
         if not cells:
             self.hours.pop(hour, None)
+        if not self.hours:
+            self._given_up_at = -1
 
 
 def _start(value: bytes) -> FlushStart:
