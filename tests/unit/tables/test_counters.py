@@ -261,6 +261,27 @@ def test_records_that_touch_no_counter_do_not_unsettle_a_partition_that_comes_ba
     assert state.is_settled, "the log may be quiet for hours"
 
 
+@pytest.mark.parametrize("own_flush_between", [False, True])
+def test_what_the_next_owner_logged_before_this_worker_knew_is_not_lost(own_flush_between: bool) -> None:
+    state = counters()
+    state.apply({("a", MINUTE, RECEIVED): 1}, 0)
+    whole = changes_of(state)
+    next_owner = restored(whole)
+    next_owner.apply({("a", MINUTE, RECEIVED): 1, ("b", MINUTE, RECEIVED): 1}, 5)
+    heard = next_owner.take_changes("next", 1)
+    own = [(key, value) for key, value in whole if own_flush_between]
+    for key, value in [heard[0], *own, *heard[1:]]:
+        state.overhear(key, value, "me")
+    assert total(state, "a", HOUR) == 1, "who is right is not known yet"
+    state.give_up()
+    next_owner.apply({("c", MINUTE, RECEIVED): 1}, 6)
+    for key, value in next_owner.take_changes("next", 2):
+        state.follow(key, value)
+    state.adopt("me")
+    assert [total(state, scope, HOUR) for scope in ("a", "b", "c", None)] == [2, 1, 1, 4]
+    assert state.applied == 6
+
+
 def test_a_partition_given_up_and_emptied_since_is_settled() -> None:
     state = counters()
     state.apply({("a", MINUTE, RECEIVED): 1}, 7)
