@@ -69,6 +69,8 @@ class CountersTable(StateTable):
     def follow(self, partition: int, key: bytes, value: bytes | None) -> None:
         """Take a changelog record in: another owner's figures, or those of a worker that does not know it lost them."""
         state = self.partition(partition)
+        if partition in self._loaded:
+            state.overhear(key, value, self._writer)
         if partition not in self._loaded:
             state.follow(key, value)
         elif state.is_foreign(key, value, self._writer):

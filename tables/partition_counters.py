@@ -89,6 +89,10 @@ class PartitionCounters:
         self._dirty: dict[tuple[str | None, int], None] = {}
         self._dropped: dict[tuple[str | None, int], None] = {}
         self._unfinished: list[RecordPair] = []
+        self._changed_at = -1
+        self._given_up_at = -1
+        self._overheard: list[RecordPair] = []
+        self._own_flushes: int | None = None
 
     @property
     def is_settled(self) -> bool:
@@ -127,6 +131,8 @@ class PartitionCounters:
                             cell.minutes[base + index] += count
                         self._dirty[scope, hour] = None
             self.applied = last_offset
+            if tally:
+                self._changed_at = last_offset
         self._expire()
 
     def _cell(self, scope: str | None, hour: int) -> Cell:
@@ -186,6 +192,22 @@ class PartitionCounters:
         """True if the record starts a flush by somebody other than `writer`."""
         return key == self._start_key and value is not None and _start(value).writer != writer
 
+    def overhear(self, key: bytes, value: bytes | None, writer: str) -> None:
+        """Keep the flushes of others while `writer` counts: it may have lost the partition and not know it yet.
+
+        Flushes of two writers can be interleaved, so what is logged between is kept, too.
+        """
+        if key == self._start_key and value is not None:
+            if _start(value).writer != writer:
+                self._own_flushes = 0
+            elif self._own_flushes is not None:
+                # The second one of its own shows that the other writer ended in the middle.
+                self._own_flushes = None if self._own_flushes else 1
+        if self._own_flushes is not None:
+            self._overheard.append((key, value))
+            if key == self._end_key and value is not None and _end(value).writer != writer:
+                self._own_flushes = None
+
     def adopt(self, writer: str) -> None:
         """Become the owner of what the changelog says; records up to the last complete flush are in every cell."""
         self._finish()
@@ -194,11 +216,18 @@ class PartitionCounters:
         self.owner, self._has_news = writer, True
 
     def give_up(self) -> None:
-        """Count no longer; the figures stay, and records of the next owner replace what is older than they are."""
+        """Count no longer; the figures stay, and records of the next owner replace what is older than they are.
+
+        Until that owner has counted as far, the figures are ahead of the offset that it names.
+        """
+        self._given_up_at = self._changed_at
         for cells in self.hours.values():
             for cell in cells.values():
-                cell.offset = max(cell.offset, self.applied)
+                cell.offset = max(cell.offset, self._changed_at)
         self._dirty, self._dropped, self._has_news = {}, {}, False
+        overheard, self._overheard, self._own_flushes = self._overheard, [], None
+        for key, value in overheard:
+            self.follow(key, value)
 
     def _finish(self) -> None:
         for key, value in self._unfinished:
@@ -208,8 +237,8 @@ class PartitionCounters:
                 self.advance(_start(value).watermark_ms)
                 self._expire()
             elif key == self._end_key:
-                end = msgspec.msgpack.decode(value, type=FlushEnd)
-                self.applied, self.restored_to = end.offset, end.restored_to
+                end = _end(value)
+                self.applied, self.restored_to = end.offset, max(end.restored_to, self._given_up_at)
                 self.as_of_ms, self.owner = end.as_of_ms, end.writer
                 self.append_ms, self.digest = end.append_ms, end.digest
             else:
@@ -233,7 +262,13 @@ class PartitionCounters:
         cells.pop(scope, None)
         if not cells:
             self.hours.pop(hour, None)
+        if not self.hours:
+            self._given_up_at = -1
 
 
 def _start(value: bytes) -> FlushStart:
     return msgspec.msgpack.decode(value, type=FlushStart)
+
+
+def _end(value: bytes) -> FlushEnd:
+    return msgspec.msgpack.decode(value, type=FlushEnd)

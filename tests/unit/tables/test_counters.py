@@ -232,6 +232,69 @@ def test_figures_stay_when_a_partition_is_given_up_and_older_records_of_the_next
     assert (total(state, "a", HOUR), state.owner) == (3, "next")
 
 
+def test_a_partition_given_up_before_a_flush_is_not_settled_until_the_next_owner_has_counted_as_far() -> None:
+    state = counters()
+    state.apply({("a", MINUTE, RECEIVED): 1}, 0)
+    whole = changes_of(state)
+    state.apply({("a", MINUTE, RECEIVED): 1}, 7)
+    state.apply({}, 9)
+    state.give_up()
+    next_owner = restored(whole)
+    for offset, is_settled in ((5, False), (7, True)):
+        next_owner.apply({("b", MINUTE, RECEIVED): 1}, offset)
+        for key, value in next_owner.take_changes("next", offset):
+            state.follow(key, value)
+        assert state.applied == offset
+        assert state.is_settled == is_settled, "a cell of another offset than the answer's would be served"
+
+
+def test_records_that_touch_no_counter_do_not_unsettle_a_partition_that_comes_back() -> None:
+    state = counters()
+    state.apply({("a", MINUTE, RECEIVED): 1}, 7)
+    whole = changes_of(state)
+    state.apply({}, 9)
+    state.give_up()
+    next_owner = restored(whole)
+    for key, value in next_owner.take_changes("next", 1):
+        state.follow(key, value)
+    state.adopt("me")
+    assert state.is_settled, "the log may be quiet for hours"
+
+
+@pytest.mark.parametrize("own_flush_between", [False, True])
+def test_what_the_next_owner_logged_before_this_worker_knew_is_not_lost(own_flush_between: bool) -> None:
+    state = counters()
+    state.apply({("a", MINUTE, RECEIVED): 1}, 0)
+    whole = changes_of(state)
+    next_owner = restored(whole)
+    next_owner.apply({("a", MINUTE, RECEIVED): 1, ("b", MINUTE, RECEIVED): 1}, 5)
+    heard = next_owner.take_changes("next", 1)
+    own = [(key, value) for key, value in whole if own_flush_between]
+    for key, value in [heard[0], *own, *heard[1:]]:
+        state.overhear(key, value, "me")
+    assert total(state, "a", HOUR) == 1, "who is right is not known yet"
+    state.give_up()
+    next_owner.apply({("c", MINUTE, RECEIVED): 1}, 6)
+    for key, value in next_owner.take_changes("next", 2):
+        state.follow(key, value)
+    state.adopt("me")
+    assert [total(state, scope, HOUR) for scope in ("a", "b", "c", None)] == [2, 1, 1, 4]
+    assert state.applied == 6
+
+
+def test_a_partition_given_up_and_emptied_since_is_settled() -> None:
+    state = counters()
+    state.apply({("a", MINUTE, RECEIVED): 1}, 7)
+    state.give_up()
+    other = counters()
+    other.apply({("b", MINUTE, RECEIVED): 1}, 0)
+    tombstone = (orjson.dumps([0, "a", HOUR]), None), (orjson.dumps([0, None, HOUR]), None)
+    first, *rest = other.take_changes("next", 1)
+    for key, value in [first, *tombstone, *rest]:
+        state.follow(key, value)
+    assert state.is_settled
+
+
 def test_a_partition_is_not_settled_while_cells_are_ahead_after_a_crash_in_a_flush() -> None:
     state = counters()
     state.apply({("a", MINUTE, RECEIVED): 1}, 0)
