@@ -66,10 +66,23 @@ class StateTable(faust.Table):  # type: ignore[misc]
         """
         async with self._locks.setdefault(partition, asyncio.Lock()):
             changes = self.take_changes(partition)
-            producer, topic = self._state_producer(), self.changelog_topic_name
-            deliveries = [await producer.send(topic, value, key, partition=partition) for key, value in changes]
-            await asyncio.gather(*deliveries)
+            await self._deliver(partition, changes)
             return len(changes)
+
+    async def _deliver(self, partition: int, changes: Sequence[RecordPair]) -> None:
+        """Deliver changes in their order, in whole batches: a send for each record costs ten times as much."""
+        producer, topic = self._state_producer(), self.changelog_topic_name
+        if not changes:
+            return
+        deliveries = []
+        batch = producer.create_batch()
+        for key, value in changes:
+            if batch.append(key=key, value=value, timestamp=None) is None:
+                deliveries.append(await producer.send_batch(batch, topic, partition=partition))
+                batch = producer.create_batch()
+                batch.append(key=key, value=value, timestamp=None)
+        deliveries.append(await producer.send_batch(batch, topic, partition=partition))
+        await asyncio.gather(*deliveries)
 
     def persisted_offset(self, tp: TP) -> int | None:
         """The changelog's end: Faust's own recovery has nothing left to read."""
