@@ -29,6 +29,7 @@ from tables.seen_events import SeenEventsTable
 
 TABLES = ("counters", "seen-events")
 FETCH_BYTES = 4 * 1024 * 1024
+NEVER_SECONDS = 7 * 24 * 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +137,7 @@ def _faust_app(settings: Settings) -> RangeApp:
         broker=";".join([f"voicemon://{first}", *others]),
         autodiscover=False,
         store="memory://",
-        broker_commit_interval=settings.ingest.commit_seconds,
+        broker_commit_interval=NEVER_SECONDS,  # the worker commits, in step with its changelog flushes
         broker_session_timeout=kafka.session_timeout_seconds,
         broker_heartbeat_interval=kafka.heartbeat_seconds,
         broker_request_timeout=max(30.0, kafka.session_timeout_seconds),

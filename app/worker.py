@@ -34,8 +34,8 @@ BLOCKED_DRAIN_SECONDS = 0.5
 STOP_SECONDS = 4.0
 WATCH_SECONDS = 0.2
 FLUSH_SHARE = 0.1
-LONGEST_FLUSH_PAUSE = 2.0
-"""Changelog flushes take at most that share of the time, so they come less often under load, but within this pause."""
+LONGEST_FLUSH_PAUSE = 3.0
+"""Flushes and commits take about that share of the time at most: less often under load, but within this pause."""
 
 
 class WorkerCrashed(VoicemonError):
@@ -160,14 +160,23 @@ class Worker:
             client.close()
 
     async def _flush_changelogs(self, parts: Parts) -> None:
-        """Deliver changed state often enough that a restart repeats little."""
+        """Deliver changed state often enough that a restart repeats little, and commit the offsets that it covers.
+
+        Both in one loop: a commit needs a flush of its own, and under load every flush writes nearly all there is.
+        """
         loop = asyncio.get_running_loop()
         tables = (parts.counters, parts.seen)
-        pause = self.settings.ingest.flush_seconds
+        pause, committed_at = self.settings.ingest.flush_seconds, 0.0
         while True:
             await asyncio.sleep(pause)
             started = loop.time()
-            if not parts.app.rebalancing:
+            is_commit_due = started - committed_at >= self.settings.ingest.commit_seconds
+            if parts.app.should_stop or parts.app.rebalancing:
+                pass
+            elif is_commit_due and parts.app._consumer is not None:
+                await parts.app.consumer.commit()
+                committed_at = loop.time() + pause  # so that a turn that flushes all partitions comes before the next
+            else:
                 await flush(tables, parts.counters.loaded_partitions & parts.seen.loaded_partitions, self.telemetry)
             pause = max(
                 self.settings.ingest.flush_seconds, min((loop.time() - started) / FLUSH_SHARE, LONGEST_FLUSH_PAUSE)
