@@ -91,6 +91,7 @@ def build_app(settings: Settings, outside: Outside) -> Parts:
         telemetry=outside.telemetry,
         limits=limits,
         retention_ms=settings.ingest.window_retention_hours * HOUR_MS,
+        stores_rows=settings.ingest.store_rows,
         reread=partial(read_records, settings.kafka),
     )
     app.range_policy = _policy(settings, topics.events, (counters, seen), ingest, outside.telemetry)

@@ -1,7 +1,6 @@
 """`voicemon worker`: run one worker until SIGTERM or Ctrl-C."""
 
 import asyncio
-import gc
 import sys
 from typing import Annotated
 
@@ -9,12 +8,10 @@ import orjson
 import typer
 import uvloop
 
+from app.runtime.collector import collect_rarely
 from app.runtime.logs import configure_logs
 from app.runtime.settings import Settings
 from app.worker import Worker, stop_on_signals
-
-
-GC_THRESHOLDS = (100_000, 50, 50)
 
 
 def worker(
@@ -29,9 +26,7 @@ def worker(
             sys.stdout.write(orjson.dumps({"url": f"http://{settings.web.host}:{port}"}).decode() + "\n")
             sys.stdout.flush()
 
-    # Rows and ids live for seconds or days; looking through all of them every few thousand objects costs a third of
-    # the counting speed, and hardly any of them is part of a cycle.
-    gc.set_threshold(*GC_THRESHOLDS)
+    collect_rarely()
 
     async def run() -> None:
         stop = asyncio.Event()
