@@ -129,7 +129,9 @@ async def test_a_reject_larger_than_any_dead_letter_is_cut(
     shared_worker: WorkerProcess, organization: str, name: str
 ) -> None:
     # A compressed batch may be within the topic's limit although its record is not.
-    value = b"7" * 60_000_000 if name == "highly compressible" else random.Random(1).randbytes(14_500_000).hex().encode()
+    value = (
+        b"7" * 60_000_000 if name == "highly compressible" else random.Random(1).randbytes(14_500_000).hex().encode()
+    )
     records = [Outgoing(encoded(organization)), Outgoing(value, b"huge", HEADERS), Outgoing(encoded(organization))]
     await shared_worker.until_ready()
     places = await send(shared_worker.settings, records, "zstd")
