@@ -2,7 +2,7 @@
 
 For each record: decode and validate, drop duplicates, count, hand the row to the sink; rejects become dead letters.
 A range is complete, and only then may its offsets be committed, when its counts are in the table, its dead letters
-are delivered and the store has confirmed its rows.
+are delivered and the store has confirmed its rows; without a store (`ingest.store_rows` off) it has none.
 """
 
 import asyncio
@@ -54,6 +54,7 @@ class Slice:
     keys: list[int] = field(default_factory=list)
     offsets: list[int] = field(default_factory=list)
     watermark_ms: int = 0
+    accepted: int = 0
     duplicates: int = 0
     late: int = 0
 
@@ -76,6 +77,7 @@ class Ingest:
     reread: Callable[[int, Sequence[int]], Awaitable[Mapping[int, Any]]]
     faults: Faults
     renew_producer: Callable[[], None]
+    stores_rows: bool = True
     append_ms: dict[int, int] = field(default_factory=dict)
     records_taken: int = 0
     _last_offset: dict[int, tuple[int, int]] = field(default_factory=dict)
@@ -179,7 +181,7 @@ class Ingest:
             counters.mark(records[-1].timestamp, record_digest(records[-1]))
         if not is_replay:
             seen.remember(outcome.keys, outcome.offsets, max(record.timestamp for record in records))
-            self.telemetry.events_counted(len(outcome.rows), outcome.duplicates, outcome.late)
+            self.telemetry.events_counted(outcome.accepted, outcome.duplicates, outcome.late)
             for reason, count in Counter(letter.reason for letter in outcome.letters).items():
                 self.telemetry.events_rejected(count, reason)
         return outcome
@@ -188,7 +190,7 @@ class Ingest:
         self, partition: int, records: Sequence[Any], counters: PartitionCounters, seen: PartitionSeen
     ) -> Slice:
         outcome = Slice(watermark_ms=counters.watermark_ms)
-        limits, ids, covered = self.limits, seen.ids, seen.covered
+        limits, ids, covered, stores_rows, accepted = self.limits, seen.ids, seen.covered, self.stores_rows, 0
         tally, add_row, int_from = outcome.tally, outcome.rows.append, int.from_bytes
         anomalies, total_anomalies = Anomalies(), Anomalies()
         watermark_ms, cutoff_ms = counters.watermark_ms, counters.cutoff_ms
@@ -216,7 +218,9 @@ class Ingest:
                 if anomalies.any_found:
                     total_anomalies.add(anomalies)
                     anomalies.clear()
-            add_row(Row(offset, encode_row(event, partition, offset, append_ms)))
+            accepted += 1
+            if stores_rows:
+                add_row(Row(offset, encode_row(event, partition, offset, append_ms)))
             timestamp = event.timestamp
             if timestamp > watermark_ms:
                 watermark_ms = timestamp
@@ -229,7 +233,7 @@ class Ingest:
                     outcome.late += 1
                 else:
                     tally[event.organization_id, timestamp // MINUTE_MS, indexes] += 1
-        outcome.watermark_ms = watermark_ms
+        outcome.watermark_ms, outcome.accepted = watermark_ms, accepted
         if total_anomalies.any_found:
             self.telemetry.anomalies_found(total_anomalies)
         return outcome

@@ -32,6 +32,7 @@ from tables.seen_events import SeenEventsTable
 
 TABLES = ("counters", "seen-events")
 FETCH_BYTES = 4 * 1024 * 1024
+NEVER_SECONDS = 7 * 24 * 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +96,7 @@ def build_app(settings: Settings, outside: Outside) -> Parts:
         telemetry=outside.telemetry,
         limits=limits,
         retention_ms=settings.ingest.window_retention_hours * HOUR_MS,
+        stores_rows=settings.ingest.store_rows,
         reread=partial(read_records, settings.kafka),
         faults=faults,
         renew_producer=outside.producer.give_up,
@@ -155,7 +157,7 @@ def _faust_app(settings: Settings) -> RangeApp:
         broker=";".join([f"voicemon://{first}", *others]),
         autodiscover=False,
         store="memory://",
-        broker_commit_interval=settings.ingest.commit_seconds,
+        broker_commit_interval=NEVER_SECONDS,  # the worker commits, in step with its changelog flushes
         broker_session_timeout=kafka.session_timeout_seconds,
         broker_heartbeat_interval=kafka.heartbeat_seconds,
         broker_request_timeout=max(30.0, kafka.session_timeout_seconds),

@@ -6,7 +6,8 @@ changes nothing.
 """
 
 from array import array
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 
 import msgspec
 import orjson
@@ -21,8 +22,11 @@ EMPTY = bytes(4 * WIDTH * MINUTES)
 HEARTBEAT_MS = 1000
 """A partition without events is logged this often, so that other workers know how current its figures are."""
 
-Tally = Mapping[tuple[str | None, int, tuple[int, ...]], int]
-"""(organisation, minute number since the epoch, counter indexes) → events."""
+Place = tuple[str | None, int, tuple[int, ...]]
+"""Organisation, minute number since the epoch, counter indexes."""
+
+Tally = Mapping[Place, int]
+"""Events at each place."""
 
 
 class CellRecord(msgspec.Struct, array_like=True):
@@ -56,12 +60,17 @@ class FlushEnd(msgspec.Struct, array_like=True):
 
 
 class Cell:
-    """Counts of one organisation and hour; `offset` is the last source offset known to be applied when restored."""
+    """Counts of one organisation and hour.
 
-    __slots__ = ("minutes", "offset")
+    `offset` is the last source offset known to be applied when restored; `is_dirty` says that it is listed for the
+    next flush.
+    """
+
+    __slots__ = ("is_dirty", "minutes", "offset")
 
     def __init__(self, offset: int = -1, minutes: bytes = EMPTY) -> None:
         self.offset = offset
+        self.is_dirty = False
         self.minutes = array("I", minutes)
 
 
@@ -120,29 +129,33 @@ class PartitionCounters:
     def apply(self, tally: Tally, last_offset: int) -> None:
         """Count a slice of the log that ends at `last_offset`; one record at a time up to `replayed_to`."""
         if last_offset > self.applied:
-            is_new = last_offset > self.restored_to
-            for (organization, minute, indexes), count in tally.items():
-                hour = minute // MINUTES * HOUR_MS
-                base = minute % MINUTES * WIDTH
-                for scope in (None,) if organization is None else (organization, None):
-                    cell = self._cell(scope, hour)
-                    if is_new or last_offset > cell.offset:
-                        for index in indexes:
-                            cell.minutes[base + index] += count
-                        self._dirty[scope, hour] = None
+            platform: Counter[Place] = Counter()
+            for (_, minute, indexes), count in tally.items():
+                platform[None, minute, indexes] += count
+            self._add([item for item in tally.items() if item[0][0] is not None], last_offset)
+            self._add(platform.items(), last_offset)
             self.applied = last_offset
             if tally:
                 self._changed_at = last_offset
         self._expire()
 
-    def _cell(self, scope: str | None, hour: int) -> Cell:
-        cells = self.hours.get(hour)
-        if cells is None:
-            cells = self.hours[hour] = {}
-        cell = cells.get(scope)
-        if cell is None:
-            cell = cells[scope] = Cell()
-        return cell
+    def _add(self, counts: Iterable[tuple[Place, int]], last_offset: int) -> None:
+        """Add to the cells, except to those that were restored with this part of the log in them."""
+        for (scope, minute, indexes), count in counts:
+            hour = minute // MINUTES * HOUR_MS
+            cells = self.hours.get(hour)
+            if cells is None:
+                cells = self.hours[hour] = {}
+            cell = cells.get(scope)
+            if cell is None:
+                cell = cells[scope] = Cell()
+            if last_offset > cell.offset:
+                minutes, base = cell.minutes, minute % MINUTES * WIDTH
+                for index in indexes:
+                    minutes[base + index] += count
+                if not cell.is_dirty:
+                    cell.is_dirty = True
+                    self._dirty[scope, hour] = None
 
     def _expire(self) -> None:
         for hour in [hour for hour in self.hours if hour < self.cutoff_ms]:
@@ -163,6 +176,7 @@ class PartitionCounters:
             cell = self.hours[hour][scope]
             record = CellRecord(max(cell.offset, self.applied), cell.minutes.tobytes())
             changes.append((orjson.dumps([partition, scope, hour]), encode(record)))
+            cell.is_dirty = False
         changes.append((self._end_key, encode(self._flush_end(writer))))
         self._dirty, self._dropped, self._has_news = {}, {}, False
         return changes
@@ -179,7 +193,10 @@ class PartitionCounters:
 
     def log_all(self) -> None:
         """Log every cell again at the next flush."""
-        self._dirty = {(scope, hour): None for hour, cells in self.hours.items() for scope in cells}
+        for hour, cells in self.hours.items():
+            for scope, cell in cells.items():
+                cell.is_dirty = True
+                self._dirty[scope, hour] = None
         self._has_news = True
 
     def follow(self, key: bytes, value: bytes | None) -> None:
@@ -224,6 +241,7 @@ class PartitionCounters:
         for cells in self.hours.values():
             for cell in cells.values():
                 cell.offset = max(cell.offset, self._changed_at)
+                cell.is_dirty = False
         self._dirty, self._dropped, self._has_news = {}, {}, False
         overheard, self._overheard, self._own_flushes = self._overheard, [], None
         for key, value in overheard:

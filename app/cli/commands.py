@@ -2,7 +2,7 @@
 
 import typer
 
-from app.cli import audit, config, demo, lag, migrate, publish, query, rollup, simulate, stack, worker
+from app.cli import audit, bench, config, demo, lag, migrate, publish, query, rollup, simulate, stack, worker
 
 
 def register(app: typer.Typer) -> None:
@@ -18,3 +18,4 @@ def register(app: typer.Typer) -> None:
     app.command("migrate")(migrate.migrate)
     app.command("rollup")(rollup.rollup)
     app.add_typer(config.commands, name="config")
+    app.add_typer(bench.commands, name="bench")

@@ -1,7 +1,6 @@
 """`voicemon worker`: run one worker until SIGTERM or Ctrl-C."""
 
 import asyncio
-import gc
 import os
 import sys
 from typing import Annotated
@@ -10,13 +9,12 @@ import orjson
 import typer
 import uvloop
 
+from app.runtime.collector import collect_rarely
 from app.runtime.errors import VoicemonError
 from app.runtime.logs import configure_logs
 from app.runtime.settings import Settings
 from app.supervisor import supervise, worker_command
 from app.worker import Worker, stop_on_signals
-
-GC_THRESHOLDS = (100_000, 50, 50)
 
 
 def worker(
@@ -39,9 +37,7 @@ async def _supervise(as_json: bool) -> None:
 
 
 async def _work(settings: Settings, as_json: bool) -> None:
-    # Rows and ids live for seconds or days; looking through all of them every few thousand objects costs a third of
-    # the counting speed, and hardly any of them is part of a cycle.
-    gc.set_threshold(*GC_THRESHOLDS)
+    collect_rarely()
 
     def announce(port: int) -> None:
         if as_json:

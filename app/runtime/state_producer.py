@@ -38,6 +38,8 @@ class StateProducer:
 
     async def start(self) -> None:
         """Connect. Raises KafkaError if no broker answers."""
+        if self._producer is not None:
+            return
         async with self._starting:
             if self._producer is None:
                 producer = self._new_producer()
@@ -48,13 +50,16 @@ class StateProducer:
                     raise
                 self._producer = producer
 
+    async def current(self) -> AIOKafkaProducer:
+        """The producer to send through. Raises KafkaError if no broker answers."""
+        await self.start()
+        if self._producer is None:
+            raise KafkaConnectionError("the producer was given up meanwhile")
+        return self._producer
+
     async def send(self, topic: str, value: bytes | None, key: bytes | None, **options: Any) -> "asyncio.Future[Any]":
         """A future that is done when the broker has confirmed the record. Raises KafkaError if no broker answers."""
-        if self._producer is None:
-            await self.start()
-        producer = self._producer
-        if producer is None:
-            raise KafkaConnectionError("the producer was given up meanwhile")
+        producer = await self.current()
         sent: asyncio.Future[Any] = await producer.send(topic, value, key, **options)
         return sent
 

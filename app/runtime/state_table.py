@@ -81,7 +81,10 @@ class StateTable(faust.Table):  # type: ignore[misc]
                 return 0
             self._faults.reach(FaultPoint.BEFORE_CHANGELOG)
             try:
-                await self._deliver(partition, changes)
+                half = len(changes) // 2 if self._faults.is_set(FaultPoint.IN_CHANGELOG) else 0
+                await self._deliver(partition, changes[:half])
+                self._faults.reach(FaultPoint.IN_CHANGELOG)
+                await self._deliver(partition, changes[half:])
             except KafkaError:
                 self._state_producer.give_up()
                 self.log_all(partition)
@@ -90,12 +93,18 @@ class StateTable(faust.Table):  # type: ignore[misc]
             return len(changes)
 
     async def _deliver(self, partition: int, changes: Sequence[RecordPair]) -> None:
-        producer, topic = self._state_producer, self.changelog_topic_name
+        """Deliver changes in their order, in whole batches: a send for each record costs ten times as much."""
+        if not changes:
+            return
+        producer, topic = await self._state_producer.current(), self.changelog_topic_name
         deliveries = []
+        batch = producer.create_batch()
         for key, value in changes:
-            deliveries.append(await producer.send(topic, value, key, partition=partition))
-            if len(deliveries) == len(changes) // 2 + 1:
-                self._faults.reach(FaultPoint.IN_CHANGELOG)
+            if batch.append(key=key, value=value, timestamp=None) is None:
+                deliveries.append(await producer.send_batch(batch, topic, partition=partition))
+                batch = producer.create_batch()
+                batch.append(key=key, value=value, timestamp=None)
+        deliveries.append(await producer.send_batch(batch, topic, partition=partition))
         await asyncio.gather(*deliveries)
 
     def persisted_offset(self, tp: TP) -> int | None:

@@ -1,0 +1,89 @@
+"""What a contender is told, and what it measures of itself."""
+
+import time
+from pathlib import Path
+
+import msgspec
+
+from app.runtime.errors import VoicemonError
+
+
+class Task(msgspec.Struct):
+    """One measurement in a process of its own; `group` names it uniquely in the cluster."""
+
+    contender: str
+    bootstrap: str
+    prefix: str
+    group: str
+    events: int
+    partitions: int
+    seconds: float
+
+
+class Result(msgspec.Struct):
+    """A measured run over the whole topic.
+
+    `counted` events were handled in `seconds` after the clock had started, with `cpu_seconds` of this process.
+    `accepted` is how many different events were found over all, `state_share` the part of the processor time that
+    went into table and changelog (None where it cannot be told).
+    """
+
+    counted: int
+    accepted: int
+    seconds: float
+    cpu_seconds: float
+    peak_rss_bytes: int
+    state_share: float | None = None
+
+    @property
+    def events_per_second(self) -> float:
+        """Speed."""
+        return self.counted / self.seconds
+
+    @property
+    def cpu_us(self) -> float:
+        """Microseconds of processor time for one event."""
+        return self.cpu_seconds / self.counted * 1e6
+
+
+class Lap:
+    """Measures from the first events in hand to the last one counted; what came before the start is left out."""
+
+    def __init__(self, events: int) -> None:
+        self.events = events
+        self._before = 0
+        self._started: tuple[float, float] | None = None
+
+    def start(self, before: int = 0) -> None:
+        """Start the clock unless it runs; `before` events have been handled already."""
+        if self._started is None:
+            self._before = before
+            self._started = time.perf_counter(), time.process_time()
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the start, 0 before it."""
+        return time.perf_counter() - self._started[0] if self._started else 0.0
+
+    def result(self, accepted: int, state_seconds: float | None = None) -> Result:
+        """The measurement; call it when the last event is counted. Raises VoicemonError without a start."""
+        cpu_end = time.process_time()
+        if self._started is None:
+            raise VoicemonError("the topic of the measurement is empty: fill it with at least one event")
+        seconds, cpu_seconds = self.elapsed, cpu_end - self._started[1]
+        return Result(
+            counted=self.events - self._before,
+            accepted=accepted,
+            seconds=seconds,
+            cpu_seconds=cpu_seconds,
+            peak_rss_bytes=peak_rss_bytes(),
+            state_share=None if state_seconds is None else state_seconds / cpu_seconds,
+        )
+
+
+def peak_rss_bytes() -> int:
+    """Most memory that this process has had, 0 where the system does not tell."""
+    # Not getrusage: after a fork its figure starts with the parent's peak.
+    status = Path("/proc/self/status")
+    lines = status.read_text().splitlines() if status.exists() else []
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:")), 0)

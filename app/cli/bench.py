@@ -1,0 +1,80 @@
+"""`voicemon bench counters`: how fast a worker counts, beside the bare client and plain Faust."""
+
+import contextlib
+from typing import Annotated
+
+import msgspec
+import typer
+
+from app.bench.events import Load
+from app.bench.run import TITLES, Report, Summary, compare, own_broker
+from app.cli.output import print_json, print_table
+from app.runtime.settings import MIB, Settings
+
+commands = typer.Typer(no_args_is_help=True, help="Measure speed on this machine.")
+
+
+@commands.callback()
+def bench() -> None:
+    """Measure speed on this machine."""
+
+
+@commands.command("counters")
+def counters(  # noqa: PLR0913, PLR0917 - an option each
+    events: Annotated[int, typer.Option(min=1000, help="Events in the log.")] = 2_000_000,
+    organizations: Annotated[int, typer.Option(min=1, help="Organisations that they are spread over.")] = 100,
+    partitions: Annotated[int, typer.Option(min=1, help="Partitions of the log.")] = 4,
+    rounds: Annotated[int, typer.Option(min=1, help="Runs of each contender, in turn.")] = 3,
+    only: Annotated[str, typer.Option(help=f"Comma-separated: {', '.join(TITLES)}.")] = ",".join(TITLES),
+    bootstrap: Annotated[
+        str, typer.Option(help="Kafka to use; topics remain there. [default: a broker of its own]")
+    ] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Count the same log with the bare client, plain Faust and a worker whose rows are not stored; compare.
+
+    Every run reads the whole log in a process of its own. The clock starts when the first events are in hand.
+    """
+    names = [name.strip() for name in only.split(",")]
+    if unknown := [name for name in names if name not in TITLES]:
+        raise typer.BadParameter(f"there is no {', '.join(unknown)}", param_hint="--only")
+    settings = Settings.from_environment()
+    with contextlib.ExitStack() as cleanup:
+        if bootstrap:
+            settings = settings.model_copy(update={"kafka": settings.kafka.model_copy(update={"bootstrap": bootstrap})})
+        else:
+            settings = cleanup.enter_context(own_broker(settings, _say))
+        report = compare(settings, Load(events, organizations, partitions), rounds, names, _say)
+    if as_json:
+        print_json(msgspec.to_builtins(report))
+    else:
+        _print(report)
+
+
+def _say(line: str) -> None:
+    typer.echo(line, err=True)
+
+
+def _print(report: Report) -> None:
+    title = (
+        f"{report.events:,} events of {report.event_bytes} bytes, {report.partitions} partitions, "
+        f"{report.organizations:,} organisations, median of {report.rounds}"
+    )
+    columns = ["", "events/s", "µs CPU", "x bare", "x Faust", "state", "MiB"]
+    rows = [_row(summary) for summary in report.contenders]
+    rows += [[TITLES[name], reason, "", "", "", "", ""] for name, reason in report.missing.items()]
+    print_table(title, columns, rows)
+    typer.echo("µs CPU: processor time of one event. x bare: speed in units of fetch and count. state: part of the")
+    typer.echo("processor time that goes into table and changelog. MiB: peak memory of the process.")
+
+
+def _row(summary: Summary) -> list[object]:
+    return [
+        summary.title,
+        round(summary.events_per_second),
+        f"{summary.cpu_us_per_event:.2f}",
+        "" if summary.ratio_to_bare is None else f"{summary.ratio_to_bare:.2f}",
+        "" if summary.times_idiomatic is None else f"{summary.times_idiomatic:.1f}",
+        "" if summary.state_share is None else f"{summary.state_share:.1%}",
+        summary.peak_rss_bytes // MIB,
+    ]
