@@ -18,6 +18,7 @@ class LiveWorker:
         self._waiting = {"kafka": "Kafka has not been reached yet", "clickhouse": "ClickHouse has not been reached yet"}
         self._parts: Parts | None = None
         self._partitions = 0
+        self._as_of_ms: dict[int, int] = {}
 
     def waits_for(self, name: str, reason: str) -> bool:
         """Note what is missing; True if that is news."""
@@ -87,13 +88,15 @@ class LiveWorker:
         return min(self._as_of_by_partition().values(), default=0)
 
     def _as_of_by_partition(self) -> dict[int, int]:
-        """Time up to which each partition has been counted; 0 where that is not known."""
+        """Time up to which each partition has been counted; 0 where that is not known. It never goes back."""
         parts, progress = self._running(), self._progress()
-        known = {number: parts.counters.partition(number).as_of_ms for number in range(self._partitions)}
+        found = {number: parts.counters.partition(number).as_of_ms for number in range(self._partitions)}
         for number in parts.counters.loaded_partitions & progress.keys():
             at = progress[number]
-            known[number] = at.contact_ms if at.is_current else parts.ingest.append_ms.get(number, known[number])
-        return known
+            found[number] = at.contact_ms if at.is_current else parts.ingest.append_ms.get(number, found[number])
+        for number, as_of_ms in found.items():
+            self._as_of_ms[number] = max(as_of_ms, self._as_of_ms.get(number, 0))
+        return self._as_of_ms
 
     def _partition_as_of_ms(self, partition: int) -> int:
         return self._as_of_by_partition()[partition]
