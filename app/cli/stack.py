@@ -26,7 +26,9 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 def up(data: Data = None, ports: Ports = "settings", as_json: Json = False) -> None:
     """Start what does not run yet and print the addresses."""
     settings = _settings(data)
-    # Both would end this process at once and leave the services that it was about to stop.
+    # They would end this process at once and leave the services that it was about to stop; Ctrl-C is ignored where a
+    # shell has started the command in the background.
+    signal.signal(signal.SIGINT, _interrupt)
     signal.signal(signal.SIGTERM, _interrupt)
     signal.signal(signal.SIGHUP, _interrupt)
     started = stack.up(settings, auto_ports=ports == "auto", say=lambda line: typer.echo(line, err=True))

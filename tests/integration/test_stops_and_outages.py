@@ -191,7 +191,7 @@ async def test_kafka_that_comes_late_and_goes_away_loses_nothing(
             await worker.until_ready()
             async with load(settings):
                 await until_counted(worker, 300)
-        await until_not_ready(worker, "behind the log")
+        await until_not_ready(worker, "Kafka has not answered for")
         async with service("kafka", local):
             await worker.until_ready()
             async with load(settings, seed=2):
