@@ -20,9 +20,10 @@ from app.domain.windows import HOUR_MS, MINUTE_MS
 from app.runtime.errors import DeadLetterUndelivered, VoicemonError
 from app.runtime.faults import FaultPoint, Faults
 from app.runtime.log_identity import record_digest
+from app.runtime.ranges import Range
 from app.runtime.state_producer import is_passing
 from app.runtime.telemetry import Telemetry
-from app.runtime.transport import Consumer, Range, RangeApp
+from app.runtime.transport import Consumer, RangeApp
 from sinks.base import RefusedRow, Row
 from sinks.clickhouse.rows import encode_row
 from sinks.dead_letter import DeadLetter, DeadLetterWriter

@@ -3,9 +3,9 @@
 from app.main import Parts
 from app.runtime.broker import changelog_name
 from app.runtime.clock import Clock
+from app.runtime.ranges import Progress
 from app.runtime.settings import Settings
 from app.runtime.telemetry import Telemetry
-from app.runtime.transport import Progress
 from app.web.contract import TableInfo
 from tables.counters import CountersTable
 

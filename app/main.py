@@ -18,12 +18,13 @@ from app.runtime.broker import DEAD_LETTER_ALLOWANCE, application_id, state_cons
 from app.runtime.clock import Clock
 from app.runtime.faults import Faults
 from app.runtime.log_position import read_records
+from app.runtime.ranges import RangePolicy
 from app.runtime.settings import Settings
 from app.runtime.state_producer import StateProducer, is_passing
 from app.runtime.state_table import StateTable
 from app.runtime.telemetry import Telemetry
 from app.runtime.topics import Topics
-from app.runtime.transport import RangeApp, RangePolicy
+from app.runtime.transport import RangeApp
 from sinks.base import Sink
 from sinks.dead_letter import DeadLetterWriter
 from sinks.writer import BatchingWriter

@@ -7,8 +7,7 @@ and a partition's committed offset is the end of its longest prefix of completed
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Collection, Mapping
 from typing import Any, ClassVar
 
 import faust
@@ -18,64 +17,10 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 from faust.types.tuples import ConsumerMessage
 
-from app.runtime.faults import FaultPoint, Faults
+from app.runtime.faults import FaultPoint
+from app.runtime.ranges import Progress, Range, RangePolicy
 
 IDLE_SECONDS = 0.05
-
-
-@dataclass(slots=True, eq=False)
-class Range:
-    """A run of records of one partition, in offset order.
-
-    `previous` is the last offset of the range before it, None directly after a seek. `epoch` names the seek after
-    which it was fetched: a range of an earlier epoch has been forgotten and will be fetched again.
-    """
-
-    tp: TP
-    records: list[Any]
-    previous: int | None
-    epoch: int
-    first: int = field(init=False)
-    last: int = field(init=False)
-    last_append_ms: int = field(init=False)
-    is_complete: bool = False
-
-    def __post_init__(self) -> None:
-        self.first = self.records[0].offset
-        self.last = self.records[-1].offset
-        self.last_append_ms = self.records[-1].timestamp
-
-
-@dataclass(frozen=True, slots=True)
-class RangePolicy:
-    """Which topics are read in ranges, how large, and what must be durable before their offsets are committed.
-
-    `before_commit` makes the state of partitions durable and says whether it succeeded. `other_logs` gives the start
-    offsets of those partitions whose log is no longer the one that was counted.
-    """
-
-    topics: frozenset[str]
-    records: int
-    in_flight: int
-    before_commit: Callable[[Collection[int]], Awaitable[bool]]
-    after_commit: Callable[[Mapping[int, int]], None]
-    forget: Callable[[], None]
-    other_logs: Callable[[Collection[int]], Awaitable[Mapping[int, int]]]
-    faults: Faults
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """How far a partition has been read.
-
-    `lag` counts records that may be read but are not counted yet, `uncommitted` those counted or fetched beyond the
-    commit. `contact_ms` is when the broker last answered, `is_current` whether all it had then has been counted.
-    """
-
-    lag: int
-    uncommitted: int
-    contact_ms: int
-    is_current: bool
 
 
 class RangeApp(faust.App):  # type: ignore[misc]

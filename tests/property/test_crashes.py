@@ -18,9 +18,9 @@ from app.domain.events import AgeLimits
 from app.domain.recount import LogRecord, hourly_counters, recount
 from app.domain.windows import HOUR_MS
 from app.runtime.faults import Faults
+from app.runtime.ranges import Range
 from app.runtime.settings import FaultSettings
 from app.runtime.telemetry import Telemetry
-from app.runtime.transport import Range
 from tables.partition_counters import PartitionCounters
 from tables.seen_events import Block, PartitionSeen
 from tests.factories import TIMESTAMP

@@ -10,8 +10,9 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
 from app.runtime.faults import Faults
+from app.runtime.ranges import Range, RangePolicy
 from app.runtime.settings import FaultSettings
-from app.runtime.transport import Consumer, Range, RangeApp, RangePolicy
+from app.runtime.transport import Consumer, RangeApp
 
 TOPIC = "voice-events"
 ONE, TWO = TP(TOPIC, 0), TP(TOPIC, 1)
