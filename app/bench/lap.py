@@ -37,13 +37,13 @@ class Result(msgspec.Struct):
 
     @property
     def events_per_second(self) -> float:
-        """Speed."""
+        """Speed; 0 where the log is so short that all of it came before the clock started."""
         return self.counted / self.seconds
 
     @property
     def cpu_us(self) -> float:
-        """Microseconds of processor time for one event."""
-        return self.cpu_seconds / self.counted * 1e6
+        """Microseconds of processor time for one event; 0 where none was counted after the clock had started."""
+        return self.cpu_seconds / self.counted * 1e6 if self.counted else 0.0
 
 
 class Lap:
@@ -77,7 +77,7 @@ class Lap:
             seconds=seconds,
             cpu_seconds=cpu_seconds,
             peak_rss_bytes=peak_rss_bytes(),
-            state_share=None if state_seconds is None else state_seconds / cpu_seconds,
+            state_share=None if state_seconds is None else state_seconds / cpu_seconds if cpu_seconds else 0.0,
         )
 
 

@@ -168,7 +168,7 @@ def _summaries(found: dict[str, list[Result]]) -> list[Summary]:
             cpu_us_per_event=costs[name],
             ratio_to_bare=speeds[name] / bare if bare else None,
             times_idiomatic=speeds[name] / faust if faust else None,
-            cpu_ratio_to_bare=costs["fetch_count"] / costs[name] if bare else None,
+            cpu_ratio_to_bare=costs["fetch_count"] / costs[name] if bare and costs[name] else None,
             state_share=None if runs[0].state_share is None else median(run.state_share or 0.0 for run in runs),
             peak_rss_bytes=max(run.peak_rss_bytes for run in runs),
         )
