@@ -113,11 +113,15 @@ class PartitionCounters:
         """Records up to this offset may have been applied to some cells already."""
         return max(self.applied, self.restored_to)
 
+    def cutoff_at(self, watermark_ms: int) -> int:
+        """Start of the oldest window that is still counted at a watermark; it moves with the hour."""
+        return watermark_ms - watermark_ms % HOUR_MS - self._retention_ms
+
     def advance(self, watermark_ms: int) -> None:
         """Move the watermark; windows older than the retention are no longer counted."""
         if watermark_ms > self.watermark_ms:
             self.watermark_ms = watermark_ms
-            cutoff_ms = watermark_ms - watermark_ms % HOUR_MS - self._retention_ms
+            cutoff_ms = self.cutoff_at(watermark_ms)
             # Events that touch no counter move it, too: a restart must not count what came too late for it.
             self._has_news = self._has_news or cutoff_ms != self.cutoff_ms
             self.cutoff_ms = cutoff_ms
@@ -189,7 +193,7 @@ class PartitionCounters:
         self._dropped |= {(scope, hour): None for hour, cells in self.hours.items() for scope in cells}
         self.hours, self._dirty, self._has_news = {}, {}, True
         self.watermark_ms = self.cutoff_ms = self.append_ms = self.digest = 0
-        self.applied = self.restored_to = -1
+        self.applied = self.restored_to = self._changed_at = self._given_up_at = -1
 
     def log_all(self) -> None:
         """Log every cell again at the next flush."""

@@ -327,3 +327,18 @@ def test_every_cell_is_logged_again_when_somebody_else_has_written() -> None:
     assert state.is_foreign(*mine[0], "other")
     state.log_all()
     assert len(cells_of(changes_of(state))) == 2
+
+
+def test_nothing_of_the_old_log_stays_when_a_partition_starts_anew() -> None:
+    state = counters()
+    state.apply({("a", MINUTE, RECEIVED): 1}, 500)
+    changes_of(state)
+    state.start_anew()
+    emptied = changes_of(state)
+    state.give_up()
+    next_owner = restored(emptied)
+    next_owner.apply({("a", MINUTE, RECEIVED): 1}, 3)
+    for key, value in next_owner.take_changes("next", 9):
+        state.follow(key, value)
+    assert state.is_settled
+    assert (total(state, "a", HOUR), state.applied, state.replayed_to) == (1, 3, 3)
