@@ -9,6 +9,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError
 
 from app.runtime.errors import BrokerUnavailable, VoicemonError
+from app.runtime.log_position import topic_partitions
 from app.runtime.settings import KafkaSettings
 
 POLL_MS = 1000
@@ -36,15 +37,11 @@ class LogReader:
 
         Raises VoicemonError if there is no such topic.
         """
-        numbers = self._consumer.partitions_for_topic(topic)
-        if numbers is None:
-            await self._consumer._client.force_metadata_update()
-            numbers = self._consumer.partitions_for_topic(topic)
-        if not numbers:
+        tps = await topic_partitions(self._consumer, topic)
+        if not tps:
             raise VoicemonError(
                 f"the topic {topic} does not exist: start a worker with 'voicemon worker', it creates it"
             )
-        tps = [TopicPartition(topic, number) for number in sorted(numbers)]
         begins = await self._consumer.beginning_offsets(tps)
         ends = await self._consumer.end_offsets(tps)
         starts = dict(begins)

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, KafkaTimeoutError
 
 from app.runtime.broker import application_id, state_consumer
 from app.runtime.clock import Clock
@@ -30,7 +30,7 @@ async def committed_offsets(settings: KafkaSettings) -> dict[int, int]:
     )
     await consumer.start()
     try:
-        tps = await _partitions(consumer, Topics(settings.topic_prefix).events)
+        tps = await topic_partitions(consumer, Topics(settings.topic_prefix).events)
         if not tps:
             return {}
         consumer.assign(tps)
@@ -48,7 +48,7 @@ async def group_lag(settings: KafkaSettings) -> dict[int, tuple[int, int]]:
     try:
         committed = await committed_offsets(settings)
         async with state_consumer(settings) as consumer:
-            partitions = await _partitions(consumer, Topics(settings.topic_prefix).events)
+            partitions = await topic_partitions(consumer, Topics(settings.topic_prefix).events)
             ends = await consumer.end_offsets(partitions)
             starts = await consumer.beginning_offsets(partitions)
         return {tp.partition: (committed.get(tp.partition, starts[tp]), ends[tp]) for tp in partitions}
@@ -59,15 +59,16 @@ async def group_lag(settings: KafkaSettings) -> dict[int, tuple[int, int]]:
 async def stored_until_ms(settings: KafkaSettings, clock: Clock) -> int:
     """Every record appended before this time has been committed, so its row is stored.
 
-    0 where a partition has records but no commit. Raises KafkaError if Kafka does not answer.
+    Of a partition without a commit nothing is: the time is then that of its first record. Raises KafkaError if Kafka
+    does not answer, or does not hand the record out in time.
     """
     asked_ms = clock.now_ms()
     async with state_consumer(settings) as consumer:
-        partitions = await _partitions(consumer, Topics(settings.topic_prefix).events)
+        partitions = await topic_partitions(consumer, Topics(settings.topic_prefix).events)
         ends = await consumer.end_offsets(partitions)
         committed = await committed_offsets(settings)
         behind = {tp: committed.get(tp.partition, 0) for tp in partitions if committed.get(tp.partition, 0) < ends[tp]}
-        return min([asked_ms, *await _append_times(consumer, behind)])
+        return min([asked_ms, *await append_times(consumer, behind, ends)])
 
 
 async def read_records(settings: KafkaSettings, partition: int, offsets: Sequence[int]) -> dict[int, Any]:
@@ -86,18 +87,26 @@ async def read_records(settings: KafkaSettings, partition: int, offsets: Sequenc
     return {offset: found[offset] for offset in offsets}
 
 
-async def _append_times(consumer: AIOKafkaConsumer, offsets: Mapping[TopicPartition, int]) -> list[int]:
-    """Append time of the first record at or after each offset; none where only transaction markers follow."""
+async def append_times(
+    consumer: AIOKafkaConsumer, offsets: Mapping[TopicPartition, int], ends: Mapping[TopicPartition, int]
+) -> list[int]:
+    """Append time of the first record at or after each offset; none where only markers follow up to the end.
+
+    Raises KafkaTimeoutError if a record does not come in time.
+    """
     times = []
     for tp, offset in offsets.items():
         consumer.assign([tp])
         consumer.seek(tp, offset)
         fetched = await consumer.getmany(tp, timeout_ms=READ_MS, max_records=1)
         times += [records[0].timestamp for records in fetched.values()]
+        if not fetched and await consumer.position(tp) < ends[tp]:
+            raise KafkaTimeoutError(f"no record of {tp} came within {READ_MS} ms")
     return times
 
 
-async def _partitions(consumer: AIOKafkaConsumer, topic: str) -> list[TopicPartition]:
+async def topic_partitions(consumer: AIOKafkaConsumer, topic: str) -> list[TopicPartition]:
+    """Partitions of a topic in order, asked for anew if the client knows none; empty if there is no such topic."""
     numbers = consumer.partitions_for_topic(topic)
     if numbers is None:
         await consumer._client.force_metadata_update()
