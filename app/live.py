@@ -81,7 +81,7 @@ class LiveWorker:
         silent_ms = self.now_ms() - min((at.contact_ms for at in self._progress().values()), default=self.now_ms())
         if silent_ms > self._settings.ingest.stale_seconds * 1000:
             return f"Kafka has not answered for {silent_ms // 1000} s"
-        return f"live figures are {(self.now_ms() - self.as_of_ms()) // 1000} s behind the log"
+        return f"live figures are {(self.now_ms() - self.as_of_ms()) // 1000} s old"
 
     def as_of_ms(self) -> int:
         """Oldest time up to which every partition has been counted, by whichever worker."""

@@ -43,7 +43,7 @@ def ask_workers(urls: Sequence[str]) -> tuple[list[WorkerFigures], dict[int, lis
 
 
 def _ask(worker: WorkerFigures) -> dict[int, Answer]:
-    client = WorkerClient(worker.url, ANSWER_SECONDS)
+    client = WorkerClient(worker.url, ANSWER_SECONDS, option="--worker")
     deadline = time.monotonic() + WAIT_SECONDS
     while True:
         try:

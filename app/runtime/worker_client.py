@@ -29,13 +29,14 @@ class WorkerUnavailable(VoicemonError):
 class WorkerClient:
     """A client of one worker; never through a proxy of the environment, which could not reach our loopback.
 
-    Raises VoicemonError if `url` is none.
+    `option` is the one that names the address in the user's command. Raises VoicemonError if `url` is none.
     """
 
-    def __init__(self, url: str, seconds: float = ANSWER_SECONDS) -> None:
+    def __init__(self, url: str, seconds: float = ANSWER_SECONDS, *, option: str = "--url") -> None:
         if not _is_web_address(url):
             raise VoicemonError(f"{url!r} is no address of a worker: use a URL like http://127.0.0.1:6066")
         self.url = url.rstrip("/")
+        self._option = option
         self._pool = urllib3.PoolManager(retries=False, timeout=seconds)
 
     def json(self, path: str, parameters: Mapping[str, str] | None = None) -> dict[str, Any]:
@@ -60,7 +61,8 @@ class WorkerClient:
             answer = self._pool.request("GET", self.url + path, fields=parameters)
         except HTTPError as error:
             raise WorkerUnavailable(
-                f"no worker answers at {self.url}: start one with 'voicemon worker' or name its address with --url"
+                f"no worker answers at {self.url}: "
+                f"start one with 'voicemon worker' or name its address with {self._option}"
             ) from error
         if answer.status == HTTPStatus.SERVICE_UNAVAILABLE:
             reason = _reason(answer.data)
