@@ -35,7 +35,6 @@ from tables.seen_events import PartitionSeen, SeenEventsTable
 SLICE_RECORDS = 2_000
 """Records handled without a break for other tasks, about 10 ms."""
 
-
 RETRY_SECONDS = 1.0
 
 log = structlog.get_logger(__name__)
@@ -74,7 +73,6 @@ class Ingest:
     dead_letters: DeadLetterWriter
     telemetry: Telemetry
     limits: AgeLimits
-    retention_ms: int
     reread: Callable[[int, Sequence[int]], Awaitable[Mapping[int, Any]]]
     faults: Faults
     renew_producer: Callable[[], None]
@@ -195,7 +193,7 @@ class Ingest:
         tally, add_row, int_from = outcome.tally, outcome.rows.append, int.from_bytes
         anomalies, total_anomalies = Anomalies(), Anomalies()
         watermark_ms, cutoff_ms = counters.watermark_ms, counters.cutoff_ms
-        next_cutoff_at = cutoff_ms + self.retention_ms + HOUR_MS
+        next_hour_at = watermark_ms - watermark_ms % HOUR_MS + HOUR_MS
         for record in records:
             offset, append_ms = record.offset, record.timestamp
             try:
@@ -225,9 +223,9 @@ class Ingest:
             timestamp = event.timestamp
             if timestamp > watermark_ms:
                 watermark_ms = timestamp
-                if timestamp >= next_cutoff_at:
-                    cutoff_ms = timestamp - timestamp % HOUR_MS - self.retention_ms
-                    next_cutoff_at = cutoff_ms + self.retention_ms + HOUR_MS
+                if timestamp >= next_hour_at:
+                    cutoff_ms = counters.cutoff_at(timestamp)
+                    next_hour_at = timestamp - timestamp % HOUR_MS + HOUR_MS
             indexes = COUNTERS_OF_TYPE[event.event_type]
             if indexes:
                 if timestamp < cutoff_ms:

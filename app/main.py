@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -25,7 +25,7 @@ from app.runtime.state_table import StateTable
 from app.runtime.telemetry import Telemetry
 from app.runtime.topics import Topics
 from app.runtime.transport import RangeApp
-from sinks.base import Sink
+from sinks.base import RefusedRow, Sink
 from sinks.dead_letter import DeadLetterWriter
 from sinks.writer import BatchingWriter
 from tables.counters import CountersTable
@@ -81,8 +81,8 @@ def build_app(settings: Settings, outside: Outside) -> Parts:
     for table in (counters, seen):
         app.tables.add(table)
 
-    async def stored(partition: int, last_offset: int, refused: Collection[object]) -> None:
-        await ingest.stored(partition, last_offset, refused)  # type: ignore[arg-type]
+    async def stored(partition: int, last_offset: int, refused: Sequence[RefusedRow]) -> None:
+        await ingest.stored(partition, last_offset, refused)  # which writes through the writer, so it comes later
 
     writer = BatchingWriter(
         outside.sink, settings.clickhouse, outside.clock, stored, topic=topics.events, telemetry=outside.telemetry
@@ -96,7 +96,6 @@ def build_app(settings: Settings, outside: Outside) -> Parts:
         dead_letters=dead_letters,
         telemetry=outside.telemetry,
         limits=limits,
-        retention_ms=settings.ingest.window_retention_hours * HOUR_MS,
         stores_rows=settings.ingest.store_rows,
         reread=partial(read_records, settings.kafka),
         faults=faults,

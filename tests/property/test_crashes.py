@@ -83,7 +83,6 @@ class Worker:
             letters,
             Telemetry(),
             LIMITS,
-            RETENTION_MS,
             reread=None,
             faults=Faults(FaultSettings()),
             renew_producer=lambda: None,
