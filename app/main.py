@@ -162,6 +162,7 @@ def _faust_app(settings: Settings) -> RangeApp:
         broker_heartbeat_interval=kafka.heartbeat_seconds,
         broker_request_timeout=max(30.0, kafka.session_timeout_seconds),
         consumer_auto_offset_reset="earliest",
+        consumer_group_instance_id=kafka.instance_id or None,
         consumer_max_fetch_size=FETCH_BYTES,
         stream_wait_empty=False,
         stream_recovery_delay=0.0,

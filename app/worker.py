@@ -16,6 +16,7 @@ from app.main import TABLES, Outside, Parts, build_app, flush
 from app.runtime.broker import prepare_topics, state_producer
 from app.runtime.clock import Clock, SystemClock
 from app.runtime.errors import BrokerUnavailable, SinkUnavailable, VoicemonError
+from app.runtime.membership import InstanceTaken
 from app.runtime.settings import Settings
 from app.runtime.state_producer import StateProducer
 from app.runtime.telemetry import Telemetry
@@ -109,6 +110,8 @@ class Worker:
         reason = parts.app.crash_reason if parts.app.crashed else None
         for task in ended:
             reason = reason or task.exception()
+        if isinstance(reason, InstanceTaken):
+            raise reason
         if reason is not None:
             log.error("Worker stops without a commit; start it again", reason=repr(reason))
             cause = f"Kafka failed ({type(reason).__name__})" if isinstance(reason, KafkaError) else str(reason)
