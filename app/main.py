@@ -32,7 +32,7 @@ from tables.counters import CountersTable
 from tables.seen_events import SeenEventsTable
 
 TABLES = ("counters", "seen-events")
-FETCH_BYTES = 4 * 1024 * 1024
+FETCH_BYTES = 1 * 1024 * 1024
 NEVER_SECONDS = 7 * 24 * 3600.0
 
 
