@@ -7,7 +7,7 @@ from aiohttp import web
 
 from app.runtime.errors import VoicemonError
 from app.runtime.settings import WebSettings
-from app.web import health, metrics, tables
+from app.web import health, metrics, page, tables
 from app.web.contract import WorkerView
 from app.web.keys import STALE_MS, WORKER
 from app.web.responses import one_error_shape
@@ -20,7 +20,7 @@ def build_web(worker: WorkerView, stale_ms: int) -> web.Application:
     app = web.Application(middlewares=[one_error_shape])
     app[WORKER] = worker
     app[STALE_MS] = stale_ms
-    app.add_routes([*health.routes, *metrics.routes, *tables.routes])
+    app.add_routes([*health.routes, *metrics.routes, *page.routes, *tables.routes])
     return app
 
 

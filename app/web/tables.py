@@ -34,12 +34,6 @@ PAGE_HEADERS = {
 }
 
 
-@routes.get("/")
-async def entrance(request: web.Request) -> web.Response:
-    """Show a person who opens the bare address what there is."""
-    raise web.HTTPFound("/tables/")
-
-
 @routes.get("/tables/")
 async def all_tables(request: web.Request) -> web.Response:
     """Every table with its changelog and the partitions that this worker holds."""

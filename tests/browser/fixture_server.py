@@ -1,0 +1,154 @@
+"""The page on canned answers: `python -m tests.browser.fixture_server PORT`, for work on its looks."""
+
+import asyncio
+import json
+import sys
+import time
+from collections import Counter
+from typing import Any
+
+from aiohttp import web
+
+from app.domain.counters import RESULT_FIELDS
+from app.domain.windows import DAY_MS, HOUR_MS, MINUTE_MS
+from app.web import page
+from tests.browser.world import ACTIVE, ERRORS, FLOW_STAGES, LATENCY, ORGANISATIONS, World
+
+Json = dict[str, Any]
+WORLD = web.AppKey("world", World)
+STATE: web.AppKey[Json] = web.AppKey("state", dict)
+routes = web.RouteTableDef()
+RECEIVED = ("artifact_received", "artifact_completed", "artifact_failed", "transcription_completed", "claims_extracted",
+            "entity_resolution_completed", "drafts_generated")  # fmt: skip
+COUNTED = dict(zip(FLOW_STAGES, (RECEIVED[0], *RECEIVED[3:]), strict=True))
+
+
+def organisation(request: web.Request) -> str | None:
+    return request.query.get("organizationId")
+
+
+def paged(request: web.Request, rows: list[Json], default: int) -> web.Response:
+    start, limit = int(request.query.get("cursor") or 0), int(request.query.get("limit", default))
+    is_done = start + limit >= len(rows)
+    cursor = "" if is_done else str(start + limit)
+    return web.json_response({"page": rows[start : start + limit], "isDone": is_done, "continueCursor": cursor})
+
+
+def live_counters(world: World, org: str | None) -> Json:
+    def counts(since: int) -> Json:
+        found = Counter(e["eventType"] for e in world.of(world.events, org) if e["timestamp"] > since)
+        values = [*(found[kind] for kind in RECEIVED), sum(found[kind] for kind in ERRORS)]
+        return dict(zip(RESULT_FIELDS, values, strict=True))
+
+    start = world.now_ms - world.now_ms % HOUR_MS
+    now = time.time_ns() // 1_000_000
+    window = {"windowStart": start, "windowEnd": start + HOUR_MS}
+    return {**counts(start), **window, "last60Minutes": counts(world.now_ms - HOUR_MS), "asOf": now, "stale": False}
+
+
+@routes.get("/api/v1/metrics/realtime")
+async def realtime(request: web.Request) -> web.Response:
+    return web.json_response(live_counters(request.app[WORLD], organisation(request)))
+
+
+@routes.get("/api/v1/stream")
+async def stream(request: web.Request) -> web.StreamResponse:
+    answer = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"})
+    await answer.prepare(request)
+    while True:
+        data = json.dumps(live_counters(request.app[WORLD], organisation(request)))
+        await answer.write(f"event: counters\ndata: {data}\n\n".encode())
+        await asyncio.sleep(1)
+
+
+@routes.get("/api/v1/overview")
+async def overview(request: web.Request) -> web.Response:
+    world, org = request.app[WORLD], organisation(request)
+    today = world.now_ms - world.now_ms % DAY_MS
+    artifacts = world.of(world.artifacts, org)
+    completed = len(world.trailing({"artifact_completed"}, org, today))
+    failed = len(world.trailing({"artifact_failed"}, org, today))
+    stages = []
+    for number, stage in enumerate(FLOW_STAGES):
+        failures = [e for e in world.trailing(ERRORS, org, world.now_ms - HOUR_MS) if e.get("pipelineStage") == stage]
+        row = {
+            "stage": stage,
+            "count": len(world.trailing({COUNTED[stage]}, org, world.now_ms - HOUR_MS)),
+            "failures": len(failures) if stage == "claims_extraction" else 0,
+            "queueDepth": len([a for a in artifacts if a["status"] in ACTIVE and a["stage"] == stage]),
+        }
+        if number:
+            row["avgLatency"] = list(LATENCY.values())[number - 1] * (1.7 if number == 4 else 1)
+            row["baselineLatency"] = list(LATENCY.values())[number - 1]
+        stages.append(row)
+    return web.json_response({
+        "activeArtifacts": len([a for a in artifacts if a["status"] in ACTIVE]),
+        "completedToday": completed,
+        "failedToday": failed,
+        "failureRateToday": failed / max(1, failed + completed),
+        "avgEndToEndLatency": 36_400,
+        "breakerState": "closed",
+        "totalCostToday": 12.84,
+        "stages": stages,
+    })  # fmt: skip
+
+
+@routes.get("/api/v1/events")
+async def events(request: web.Request) -> web.Response:
+    query, world = request.query, request.app[WORLD]
+    kinds = query.getall("eventType", [])
+    rows = [
+        event
+        for event in reversed(world.of(world.events, organisation(request)))
+        if (not kinds or event["eventType"] in kinds)
+        and query.get("pipelineStage") in (None, event.get("pipelineStage"))
+        and query.get("artifactId") in (None, event.get("artifactId"))
+        and int(query.get("startTime", 0)) <= event["timestamp"] <= int(query.get("endTime", 1 << 60))
+        and (query.get("errorsOnly") != "true" or event["eventType"] in ERRORS)
+    ]
+    return paged(request, rows, 50)
+
+
+@routes.get("/api/v1/organizations")
+async def organizations(request: web.Request) -> web.Response:
+    found = []
+    for name, title in ORGANISATIONS.items():
+        row = request.app[WORLD].snapshot(DAY_MS, DAY_MS, name)
+        kept = ("artifactsReceived", "artifactsCompleted", "artifactsFailed", "totalAICost")
+        rates = {"avgLatency": row["avgEndToEndLatency"], "failureRate": row["overallFailureRate"]}
+        found.append({"organizationId": name, "orgName": title, **{key: row[key] for key in kept}, **rates})
+    return web.json_response({"organizations": found})
+
+
+@routes.get("/api/v1/metrics/history")
+async def history(request: web.Request) -> web.Response:
+    size = HOUR_MS if request.query["periodType"] == "hourly" else DAY_MS
+    first = -(-int(request.query["startTime"]) // size) * size
+    last = min(int(request.query["endTime"]), request.app[WORLD].now_ms - size)
+    rows = [request.app[WORLD].snapshot(at, size, organisation(request)) for at in range(first, last + 1, size)]
+    return web.json_response({"snapshots": rows})
+
+
+@routes.get("/api/v1/artifacts")
+async def artifacts(request: web.Request) -> web.Response:
+    query = request.query
+    rows = [
+        row
+        for row in request.app[WORLD].of(request.app[WORLD].artifacts, organisation(request))
+        if query.get("status") in (None, row["status"]) and query.get("sourceChannel") in (None, row["sourceChannel"])
+    ]
+    return paged(request, rows, 50)
+
+
+def application(now_ms: int) -> web.Application:
+    """All routes, on a world that ends now."""
+    app = web.Application()
+    app[WORLD] = World(now_ms)
+    app.add_routes([*page.routes, *routes])
+    return app
+
+
+if __name__ == "__main__":
+    page.page_files = page.page_files.__wrapped__  # type: ignore[attr-defined]  # files change while one works on them
+    now = time.time_ns() // 1_000_000
+    web.run_app(application(now - now % MINUTE_MS), host="127.0.0.1", port=int(sys.argv[1]), print=None)
