@@ -5,6 +5,7 @@ import json
 import sys
 import time
 from collections import Counter
+from contextlib import suppress
 from typing import Any
 
 from aiohttp import web
@@ -57,7 +58,8 @@ async def stream(request: web.Request) -> web.StreamResponse:
     await answer.prepare(request)
     while True:
         data = json.dumps(live_counters(request.app[WORLD], organisation(request)))
-        await answer.write(f"event: counters\ndata: {data}\n\n".encode())
+        with suppress(ConnectionError):
+            await answer.write(f"event: counters\ndata: {data}\n\n".encode())
         await asyncio.sleep(1)
 
 
@@ -88,6 +90,7 @@ async def overview(request: web.Request) -> web.Response:
         "failureRateToday": failed / max(1, failed + completed),
         "avgEndToEndLatency": 36_400,
         "breakerState": "closed",
+        "openDisambiguations": sum(a["openDisambiguations"] for a in artifacts),
         "totalCostToday": 12.84,
         "stages": stages,
     })  # fmt: skip
@@ -129,6 +132,32 @@ async def history(request: web.Request) -> web.Response:
     return web.json_response({"snapshots": rows})
 
 
+@routes.get("/api/v1/minutes")
+async def minutes(request: web.Request) -> web.Response:
+    world = request.app[WORLD]
+    start = int(request.query["startTime"]) // MINUTE_MS * MINUTE_MS
+    rows = []
+    for at in range(start, int(request.query["endTime"]), MINUTE_MS):
+        row = world.snapshot(at, MINUTE_MS, organisation(request))
+        rows.append({**row, "periodStart": at})
+    return web.json_response({"minutes": rows})
+
+
+@routes.get("/api/v1/confidence")
+async def confidence(request: web.Request) -> web.Response:
+    counts = (0, 0, 1, 2, 4, 9, 31, 88, 214, 167)
+    bins = [{"from": n / 10, "to": (n + 1) / 10, "count": count} for n, count in enumerate(counts)]
+    return web.json_response({"bins": bins})
+
+
+@routes.get("/api/v1/channels")
+async def channels(request: web.Request) -> web.Response:
+    found = Counter(
+        a["sourceChannel"] for a in request.app[WORLD].of(request.app[WORLD].artifacts, organisation(request))
+    )
+    return web.json_response({"channels": [{"sourceChannel": name, "count": n} for name, n in found.most_common()]})
+
+
 @routes.get("/api/v1/artifacts")
 async def artifacts(request: web.Request) -> web.Response:
     query = request.query
@@ -138,6 +167,72 @@ async def artifacts(request: web.Request) -> web.Response:
         if query.get("status") in (None, row["status"]) and query.get("sourceChannel") in (None, row["sourceChannel"])
     ]
     return paged(request, rows, 50)
+
+
+@routes.get("/api/v1/artifacts/{kind:active|failed|stuck}")
+async def some_artifacts(request: web.Request) -> web.Response:
+    kind, stage = request.match_info["kind"], request.query.get("stage")
+    rows = request.app[WORLD].of(request.app[WORLD].artifacts, organisation(request))
+    if kind == "failed":
+        return paged(request, sorted((r for r in rows if r["status"] == "failed"), key=lambda r: -r["failedAt"]), 50)
+    found = [r for r in rows if r["status"] in ACTIVE and stage in (None, r["stage"])]
+    return paged(request, found if kind == "active" else [r for r in found if r["stageElapsedMs"] > 30_000], 50)
+
+
+@routes.get("/api/v1/artifacts/{id}")
+async def artifact(request: web.Request) -> web.Response:
+    for row in request.app[WORLD].artifacts:
+        if row["artifactId"] == request.match_info["id"]:
+            return web.json_response(row)
+    return web.json_response({"error": {"code": "not_found", "message": "there is no such artifact"}}, status=404)
+
+
+@routes.get("/api/v1/artifacts/{id}/{what:timeline|retries}")
+async def of_artifact(request: web.Request) -> web.Response:
+    found = [e for e in request.app[WORLD].events if e.get("artifactId") == request.match_info["id"]]
+    if request.match_info["what"] == "timeline":
+        return web.json_response({"events": found})
+    rows = [{**e, **e.get("metadata", {})} for e in found if e["eventType"].startswith("retry_")]
+    return web.json_response({"retries": rows})
+
+
+@routes.get("/api/v1/stages")
+async def stages(request: web.Request) -> web.Response:
+    row = request.app[WORLD].snapshot(DAY_MS, DAY_MS, organisation(request))
+    rows = [
+        {
+            "stage": stage,
+            "count": row["artifactsReceived"],
+            "avgLatency": latency,
+            "failureRate": 0.02 + 0.04 * (at == 1),
+        }
+        for at, (stage, latency) in enumerate(zip(FLOW_STAGES[1:], LATENCY.values(), strict=True))
+    ]
+    return web.json_response({"stages": rows})
+
+
+@routes.get("/api/v1/stages/{stage}/errors")
+async def stage_errors(request: web.Request) -> web.Response:
+    rows = [
+        {
+            "errorMessage": "429 from model",
+            "errorCode": "RATE_LIMITED",
+            "count": 12,
+            "lastAt": request.app[WORLD].now_ms,
+        },
+        {"errorMessage": "answer is not the agreed JSON", "errorCode": "CLAIMS_PARSE_ERROR", "count": 3, "lastAt": 1},
+    ]
+    return web.json_response({"errors": rows})
+
+
+@routes.get("/api/v1/funnel")
+async def funnel(request: web.Request) -> web.Response:
+    events = request.app[WORLD].of(request.app[WORLD].events, organisation(request))
+    rows = [
+        {"stage": stage, "artifacts": len({e.get("artifactId") for e in events if e.get("pipelineStage") == stage})}
+        for stage in (*FLOW_STAGES, "confirmation")
+    ]
+    return web.json_response({"stages": rows})
 
 
 def application(now_ms: int) -> web.Application:

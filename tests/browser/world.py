@@ -102,7 +102,7 @@ class World:
         """A plausible row of history: more by day than by night, one bad afternoon."""
         rng = random.Random(f"{start_ms}{organisation}")
         hour = start_ms % DAY_MS / HOUR_MS
-        wave = 1.15 + math.sin((hour - 9) / 24 * 2 * math.pi) if size_ms == HOUR_MS else 20.0
+        wave = 1.15 + math.sin((hour - 9) / 24 * 2 * math.pi) if size_ms == HOUR_MS else size_ms / HOUR_MS
         share = 1.0 if organisation is None else SHARES[list(ORGANISATIONS).index(organisation)] / 100
         received = round(46 * wave * share * rng.uniform(0.8, 1.2))
         rate = rng.uniform(0.01, 0.05) + (0.12 if hour == 14 and size_ms == HOUR_MS else 0)

@@ -28,6 +28,12 @@ function pair(ms, large, largeName, small, smallName) {
   return `${Math.floor(ms / large)} ${largeName}${rest ? ` ${rest} ${smallName}` : ""}`;
 }
 
+/** 500 ms, 30 s, 1.5 min, 2 h, for axes. */
+export function shortDuration(ms) {
+  const [size, name] = [[DAY, "d"], [HOUR, "h"], [MINUTE, "min"], [SECOND, "s"], [1, "ms"]].find(([each]) => ms >= each) ?? [SECOND, "s"];
+  return `${Number((ms / size).toFixed(2))} ${name}`;
+}
+
 /** $12.34; amounts below a dollar with four decimals. */
 export function money(usd) {
   const digits = usd !== 0 && Math.abs(usd) < 1 ? 4 : 2;

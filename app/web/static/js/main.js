@@ -30,7 +30,12 @@ function showTabs(view) {
       href: href(name), "data-view": name, "data-focus": name,
       "aria-current": (TAB_OF[view] ?? view) === name ? "page" : null,
     }, title)));
-  replace(document.getElementById("tabs"), tabs);
+  const list = document.getElementById("tabs");
+  replace(list, tabs);
+  // On a phone the present tab may lie outside; scrollIntoView would move the page, too.
+  const bar = list.parentElement;
+  const present = list.querySelector("[aria-current]");
+  if (present) bar.scrollLeft = present.offsetLeft + present.offsetWidth / 2 - bar.clientWidth / 2;
 }
 
 function scopeOf(query, organizations) {

@@ -10,7 +10,7 @@ const SOON_MS = 1_500;
 
 /**
  * A titled section. `load(signal)` asks, `render(answer)` gives elements; `isEmpty` and `empty` describe an answer
- * without content. It asks again every `everyMs`, after `refresh()`, and a few seconds after a failure; an old answer
+ * without content, `failures` by status those that are answers in truth. It asks again every `everyMs`, after `refresh()`, and a few seconds after a failure; an old answer
  * stays on the screen with its age meanwhile.
  */
 export class Panel {
@@ -136,7 +136,8 @@ export class Panel {
   #failed(failure) {
     this.failure = failure;
     this.element.setAttribute("aria-busy", "false");
-    if (this.#shown === undefined) replace(this.#body, failureState(failure));
+    const known = this.#options.failures?.[failure.status];
+    if (this.#shown === undefined) replace(this.#body, known ? emptyState(known) : failureState(failure));
     this.#beat();
   }
 
