@@ -5,8 +5,8 @@ import random
 from collections import defaultdict
 from typing import Any
 
-from app.domain.event_types import ACTIVE_STATUSES, ERR, FAIL, STAGE_OF_TYPE, STAGES
-from app.domain.windows import DAY_MS, HOUR_MS, MINUTE_MS
+from app.domain.event_types import FAIL, STAGE_OF_TYPE
+from app.domain.windows import DAY_MS, HOUR_MS
 from app.simulator.artifact import artifact_steps
 from app.simulator.incidents import incident_steps
 from app.simulator.life import Life
@@ -169,9 +169,3 @@ def _apply(row: Json, event: Json) -> None:
         row |= {"failedAt": event["timestamp"], "failedStage": row["stage"]}
         row |= {"lastErrorMessage": event.get("errorMessage"), "lastErrorCode": event.get("errorCode")}
     row["retryCount"] += kind == "retry_initiated"
-
-
-ACTIVE = ACTIVE_STATUSES
-ERRORS = ERR
-FLOW_STAGES = STAGES[:5]
-MINUTE = MINUTE_MS

@@ -1,26 +1,39 @@
-"""The page on canned answers: `python -m tests.browser.fixture_server PORT`, for work on its looks."""
+"""The page on the answers of a made-up monitor, whose troubles a test can choose."""
 
 import asyncio
 import json
-import sys
 import time
 from collections import Counter
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 
 from aiohttp import web
+from aiohttp.typedefs import Handler
 
 from app.domain.counters import RESULT_FIELDS
+from app.domain.event_types import ACTIVE_STATUSES, ERR, STAGES
 from app.domain.windows import DAY_MS, HOUR_MS, MINUTE_MS
 from app.web import page
-from tests.browser.world import ACTIVE, ERRORS, FLOW_STAGES, LATENCY, ORGANISATIONS, World
+from tests.browser.world import LATENCY, ORGANISATIONS, World
 
 Json = dict[str, Any]
+
+
+@dataclass
+class Trouble:
+    """What is wrong: a reason to answer 503, and by how many ms live figures lag."""
+
+    recovering: str | None = None
+    lag_ms: int = 0
+
+
 WORLD = web.AppKey("world", World)
-STATE: web.AppKey[Json] = web.AppKey("state", dict)
+TROUBLE = web.AppKey("trouble", Trouble)
 routes = web.RouteTableDef()
 RECEIVED = ("artifact_received", "artifact_completed", "artifact_failed", "transcription_completed", "claims_extracted",
             "entity_resolution_completed", "drafts_generated")  # fmt: skip
+FLOW_STAGES = STAGES[:5]
 COUNTED = dict(zip(FLOW_STAGES, (RECEIVED[0], *RECEIVED[3:]), strict=True))
 
 
@@ -35,32 +48,41 @@ def paged(request: web.Request, rows: list[Json], default: int) -> web.Response:
     return web.json_response({"page": rows[start : start + limit], "isDone": is_done, "continueCursor": cursor})
 
 
-def live_counters(world: World, org: str | None) -> Json:
+def live_counters(request: web.Request) -> Json:
+    world, org, lag_ms = request.app[WORLD], organisation(request), request.app[TROUBLE].lag_ms
+
     def counts(since: int) -> Json:
         found = Counter(e["eventType"] for e in world.of(world.events, org) if e["timestamp"] > since)
-        values = [*(found[kind] for kind in RECEIVED), sum(found[kind] for kind in ERRORS)]
+        values = [*(found[kind] for kind in RECEIVED), sum(found[kind] for kind in ERR)]
         return dict(zip(RESULT_FIELDS, values, strict=True))
 
     start = world.now_ms - world.now_ms % HOUR_MS
     now = time.time_ns() // 1_000_000
     window = {"windowStart": start, "windowEnd": start + HOUR_MS}
-    return {**counts(start), **window, "last60Minutes": counts(world.now_ms - HOUR_MS), "asOf": now, "stale": False}
+    return {
+        **counts(start),
+        **window,
+        "last60Minutes": counts(world.now_ms - HOUR_MS),
+        "asOf": now - lag_ms,
+        "stale": lag_ms > 10_000,
+    }
 
 
 @routes.get("/api/v1/metrics/realtime")
 async def realtime(request: web.Request) -> web.Response:
-    return web.json_response(live_counters(request.app[WORLD], organisation(request)))
+    return web.json_response(live_counters(request))
 
 
 @routes.get("/api/v1/stream")
 async def stream(request: web.Request) -> web.StreamResponse:
     answer = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"})
     await answer.prepare(request)
-    while True:
-        data = json.dumps(live_counters(request.app[WORLD], organisation(request)))
+    while not request.app[TROUBLE].recovering:
+        data = json.dumps(live_counters(request))
         with suppress(ConnectionError):
             await answer.write(f"event: counters\ndata: {data}\n\n".encode())
-        await asyncio.sleep(1)
+        await asyncio.sleep(0.25)
+    return answer
 
 
 @routes.get("/api/v1/overview")
@@ -72,19 +94,19 @@ async def overview(request: web.Request) -> web.Response:
     failed = len(world.trailing({"artifact_failed"}, org, today))
     stages = []
     for number, stage in enumerate(FLOW_STAGES):
-        failures = [e for e in world.trailing(ERRORS, org, world.now_ms - HOUR_MS) if e.get("pipelineStage") == stage]
+        failures = [e for e in world.trailing(ERR, org, world.now_ms - HOUR_MS) if e.get("pipelineStage") == stage]
         row = {
             "stage": stage,
             "count": len(world.trailing({COUNTED[stage]}, org, world.now_ms - HOUR_MS)),
             "failures": len(failures) if stage == "claims_extraction" else 0,
-            "queueDepth": len([a for a in artifacts if a["status"] in ACTIVE and a["stage"] == stage]),
+            "queueDepth": len([a for a in artifacts if a["status"] in ACTIVE_STATUSES and a["stage"] == stage]),
         }
         if number:
             row["avgLatency"] = list(LATENCY.values())[number - 1] * (1.7 if number == 4 else 1)
             row["baselineLatency"] = list(LATENCY.values())[number - 1]
         stages.append(row)
     return web.json_response({
-        "activeArtifacts": len([a for a in artifacts if a["status"] in ACTIVE]),
+        "activeArtifacts": len([a for a in artifacts if a["status"] in ACTIVE_STATUSES]),
         "completedToday": completed,
         "failedToday": failed,
         "failureRateToday": failed / max(1, failed + completed),
@@ -107,7 +129,7 @@ async def events(request: web.Request) -> web.Response:
         and query.get("pipelineStage") in (None, event.get("pipelineStage"))
         and query.get("artifactId") in (None, event.get("artifactId"))
         and int(query.get("startTime", 0)) <= event["timestamp"] <= int(query.get("endTime", 1 << 60))
-        and (query.get("errorsOnly") != "true" or event["eventType"] in ERRORS)
+        and (query.get("errorsOnly") != "true" or event["eventType"] in ERR)
     ]
     return paged(request, rows, 50)
 
@@ -175,7 +197,7 @@ async def some_artifacts(request: web.Request) -> web.Response:
     rows = request.app[WORLD].of(request.app[WORLD].artifacts, organisation(request))
     if kind == "failed":
         return paged(request, sorted((r for r in rows if r["status"] == "failed"), key=lambda r: -r["failedAt"]), 50)
-    found = [r for r in rows if r["status"] in ACTIVE and stage in (None, r["stage"])]
+    found = [r for r in rows if r["status"] in ACTIVE_STATUSES and stage in (None, r["stage"])]
     return paged(request, found if kind == "active" else [r for r in found if r["stageElapsedMs"] > 30_000], 50)
 
 
@@ -235,15 +257,18 @@ async def funnel(request: web.Request) -> web.Response:
     return web.json_response({"stages": rows})
 
 
-def application(now_ms: int) -> web.Application:
-    """All routes, on a world that ends now."""
-    app = web.Application()
-    app[WORLD] = World(now_ms)
+@web.middleware
+async def troubled(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """503 in the API's shape while the monitor is said to recover."""
+    reason = request.app[TROUBLE].recovering
+    if reason and request.path.startswith("/api/"):
+        return web.json_response({"error": {"code": "recovering", "message": reason}}, status=503)
+    return await handler(request)
+
+
+def application(world: World, trouble: Trouble) -> web.Application:
+    """All routes on a world."""
+    app = web.Application(middlewares=[troubled])
+    app[WORLD], app[TROUBLE] = world, trouble
     app.add_routes([*page.routes, *routes])
     return app
-
-
-if __name__ == "__main__":
-    page.page_files = page.page_files.__wrapped__  # type: ignore[attr-defined]  # files change while one works on them
-    now = time.time_ns() // 1_000_000
-    web.run_app(application(now - now % MINUTE_MS), host="127.0.0.1", port=int(sys.argv[1]), print=None)
