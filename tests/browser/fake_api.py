@@ -77,10 +77,15 @@ async def realtime(request: web.Request) -> web.Response:
 async def stream(request: web.Request) -> web.StreamResponse:
     answer = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"})
     await answer.prepare(request)
+    world = request.app[WORLD]
+    known = len(world.events)
     while not request.app[TROUBLE].recovering:
         data = json.dumps(live_counters(request))
         with suppress(ConnectionError):
             await answer.write(f"event: counters\ndata: {data}\n\n".encode())
+            fresh, known = world.of(world.events[known:], organisation(request)), len(world.events)
+            if fresh:
+                await answer.write(f"event: events\ndata: {json.dumps(fresh)}\n\n".encode())
         await asyncio.sleep(0.25)
     return answer
 

@@ -142,6 +142,19 @@ def test_a_row_opens_the_whole_event_and_more_rows_come_without_repeats(site: Si
     expect(page.locator("pre.whole")).to_have_count(1)
 
 
+def test_a_new_event_is_on_the_screen_at_once_unless_someone_reads_a_row(site: Site, open_page: Open) -> None:
+    overview, events = open_page(site.url), open_page(f"{site.url}/view/events?stage=ingestion")
+    is_settled(overview)
+    is_settled(events)
+    new = site.world.publish("artifact_received", artifactId="art_new", pipelineStage="ingestion")
+    expect(overview.locator(".entry").first).to_have_attribute("data-event", new["eventId"], timeout=2_000)
+    expect(events.locator("tr.opens").first).to_have_attribute("data-row", new["eventId"], timeout=2_000)
+    events.locator(".expand").nth(3).click()
+    newer = site.world.publish("artifact_received", artifactId="art_newer", pipelineStage="ingestion")
+    events.get_by_role("button", name="1 new, show from the top").click()
+    expect(events.locator("tr.opens").first).to_have_attribute("data-row", newer["eventId"])
+
+
 def test_a_csv_holds_every_row_and_no_formula(site: Site, open_page: Open, tmp_path: Path) -> None:
     page = open_page(f"{site.url}/view/artifacts")
     is_settled(page)

@@ -2,6 +2,8 @@
 
 import math
 import random
+import time
+import uuid
 from collections import defaultdict
 from typing import Any
 
@@ -89,6 +91,13 @@ class World:
         row["elapsedMs"] = self.now_ms - row["createdAt"]
         row["stageElapsedMs"] = self.now_ms - row["stageEnteredAt"]
         return row
+
+    def publish(self, event_type: str, **fields: Any) -> Json:
+        """One more event, now."""
+        identity = {"eventId": str(uuid.uuid4()), "timestamp": max(time.time_ns() // 1_000_000, self.now_ms)}
+        event: Json = {**identity, "eventType": event_type, **fields}
+        self.events.append(event)
+        return event
 
     def of(self, rows: list[Json], organisation: str | None) -> list[Json]:
         """Rows of an organisation, or all."""

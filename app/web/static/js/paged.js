@@ -20,6 +20,8 @@ export class Paged {
   #hasMore = false;
   #open = new Set();
   #loading = false;
+  #waiting = new Set();
+  #epoch = 0;
 
   constructor(options) {
     this.#options = options;
@@ -28,7 +30,7 @@ export class Paged {
       ...options, tools: h("div", { class: "panel-tools" }, tools),
       load: (signal) => this.#first(signal),
       isEmpty: () => !this.#rows.length,
-      render: () => [options.render(this.#rows, this), this.#foot()],
+      render: () => [this.#news(), options.render(this.#rows, this), this.#foot()],
     });
     this.element = this.panel.element;
   }
@@ -39,16 +41,36 @@ export class Paged {
 
   /** Ask from the beginning, because the filters have changed. */
   restart() {
+    this.#epoch += 1;
+    this.#loading = false;
     this.#rows = [];
     this.#hasMore = false;
+    this.#open.clear();
+    this.#waiting.clear();
     this.panel.restart();
   }
 
-  /** Add rows that came live. */
+  /** Add rows that came live; while a reader is in the list they wait for a click. */
   add(rows) {
     if (this.panel.answer === undefined) return;
-    this.#rows = this.#merged(rows);
+    this.#take(rows);
     this.#show();
+  }
+
+  /** True while rows may not move under a reader's eyes. */
+  get #isHeld() {
+    return this.#hasMore || this.#open.size > 0;
+  }
+
+  #take(rows) {
+    const { key } = this.#options;
+    if (!this.#isHeld) {
+      this.#rows = this.#merged(rows);
+      return;
+    }
+    const shown = new Set(this.#rows.map(key));
+    for (const row of rows) if (!shown.has(key(row))) this.#waiting.add(key(row));
+    this.#rows = this.#merged(rows.filter((row) => shown.has(key(row))));
   }
 
   /** True if the row's details are shown. */
@@ -67,22 +89,18 @@ export class Paged {
   }
 
   #state() {
-    return [this.#rows, this.#isDone, this.#loading, [...this.#open]];
+    return [this.#rows, this.#isDone, this.#loading, [...this.#open], this.#waiting.size];
   }
 
   async #first(signal) {
-    const { ask, limit, key, compare } = this.#options;
-    const { page, isDone, continueCursor } = await ask(undefined, limit, signal);
-    if (this.#hasMore) {
-      // What sorts above the page's end and is not in it has left the list.
-      const last = page.at(-1);
-      const known = new Set(page.map(key));
-      this.#rows = this.#rows.filter((row) => known.has(key(row)) || (last && compare(row, last) > 0));
-      this.#rows = this.#merged(page);
+    const { page, isDone, continueCursor } = await this.#options.ask(undefined, this.#options.limit, signal);
+    if (this.#isHeld) {
+      this.#take(page);
     } else {
       this.#rows = page;
       this.#isDone = isDone;
       this.#cursor = continueCursor;
+      this.#waiting.clear();
     }
     return this.#state();
   }
@@ -94,19 +112,30 @@ export class Paged {
 
   async #more() {
     const { ask, limit } = this.#options;
+    const epoch = this.#epoch;
     this.#loading = true;
     this.#show();
     try {
       const { page, isDone, continueCursor } = await ask(this.#cursor, limit);
+      if (epoch !== this.#epoch) return;
       this.#hasMore = true;
       this.#isDone = isDone;
       this.#cursor = continueCursor;
       this.#rows = this.#merged(page);
     } catch (failure) {
       if (failure.status === undefined) throw failure;
+      if (epoch !== this.#epoch) return;
     }
     this.#loading = false;
     this.#show();
+  }
+
+  #news() {
+    const waiting = this.#waiting.size;
+    if (!waiting) return null;
+    return h("p", { class: "news" }, h("button", {
+      type: "button", class: "button", "data-focus": "news", on: { click: () => this.restart() },
+    }, `${count(waiting)} new, show from the top`));
   }
 
   #foot() {

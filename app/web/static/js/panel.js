@@ -6,7 +6,7 @@ import { age } from "./format.js";
 
 const OLD_MS = 30_000;
 const RETRY_MS = 3_000;
-const SOON_MS = 1_500;
+const SOON_MS = 4_000;
 
 /**
  * A titled section. `load(signal)` asks, `render(answer)` gives elements; `isEmpty` and `empty` describe an answer
@@ -69,7 +69,7 @@ export class Panel {
     this.#ask();
   }
 
-  /** Ask within two seconds; many such wishes are one question. */
+  /** Ask within some seconds; many such wishes are one question. */
   soon() {
     if (this.#soon === null) {
       this.#soon = setTimeout(() => {
@@ -83,7 +83,9 @@ export class Panel {
   show(change = (answer) => answer) {
     if (this.answer === undefined) return;
     this.answer = change(this.answer);
-    this.#shown = JSON.stringify(this.answer);
+    const text = JSON.stringify(this.answer);
+    if (text === this.#shown) return;
+    this.#shown = text;
     this.#draw();
   }
 

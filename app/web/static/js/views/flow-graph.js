@@ -45,6 +45,20 @@ function box(stage, isLarge) {
     spoken(". Open the stage")));
 }
 
+const COUNTERS = {
+  ingestion: "artifactsReceived1h",
+  transcription: "transcriptionsCompleted1h",
+  claims_extraction: "claimsExtracted1h",
+  entity_resolution: "entitiesResolved1h",
+  draft_generation: "draftsGenerated1h",
+};
+
+/** Stages with the counts of the live counters, which are newer; as they are while there are none. */
+export function counted(stages, counters) {
+  const live = counters?.last60Minutes;
+  return live ? stages.map((stage) => ({ ...stage, count: live[COUNTERS[stage.stage]] ?? stage.count })) : stages;
+}
+
 /** The graph for stages [{stage, count, failures, avgLatency, baselineLatency, queueDepth}] of the last 60 minutes. */
 export function flowGraph(stages, { isLarge = false } = {}) {
   return h("div", { class: `flow ${isLarge ? "flow-large" : ""}` },

@@ -7,7 +7,7 @@ import { Panel } from "../panel.js";
 import * as ask from "../queries.js";
 import { cards } from "./cards.js";
 import { feed } from "./feed.js";
-import { flowGraph } from "./flow-graph.js";
+import { counted, flowGraph } from "./flow-graph.js";
 
 const FEED_LENGTH = 20;
 const HIGH_FAILURE_RATE = 0.1;
@@ -51,12 +51,14 @@ function merged(page, fresh) {
 export function overview({ scope, live }) {
   const parameters = { organizationId: scope.organizationId };
   let fresh = [];
+  const withCounts = (answer) => ({ ...answer, stages: counted(answer.stages, live.counters) });
   const figures = new Panel({
     title: "Flow", note: `Events of each stage in the last 60 min · ${scope.text}`, everyMs: REFRESH_MS, skeleton: 5,
     class: "panel-flow",
-    load: (signal) => ask.overview(parameters, signal),
+    load: async (signal) => withCounts(await ask.overview(parameters, signal)),
     render: (answer) => [flowGraph(answer.stages), overviewCards(answer)],
   });
+  const onCounters = () => figures.show(withCounts);
   const activity = new Panel({
     title: "Activity", note: `The last ${FEED_LENGTH} events · ${scope.text}`, everyMs: REFRESH_MS, skeleton: 8,
     tools: h("a", { class: "button", "data-view": "events", href: href("events") }, "All events"),
@@ -71,10 +73,12 @@ export function overview({ scope, live }) {
     figures.soon();
   };
   live.addEventListener("events", onEvents);
+  live.addEventListener("counters", onCounters);
   return {
     element: h("div", { class: "stack" }, figures.element, activity.element),
     dispose() {
       live.removeEventListener("events", onEvents);
+      live.removeEventListener("counters", onCounters);
       figures.dispose();
       activity.dispose();
     },

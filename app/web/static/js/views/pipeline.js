@@ -5,7 +5,7 @@ import { Paged } from "../paged.js";
 import { now } from "../clock.js";
 import { Panel } from "../panel.js";
 import * as ask from "../queries.js";
-import { flowGraph } from "./flow-graph.js";
+import { counted, flowGraph } from "./flow-graph.js";
 import { funnelTable, stageTable } from "./pipeline-tables.js";
 import { activeTiles, failedTable, stuckTable } from "./artifact-lists.js";
 
@@ -58,22 +58,26 @@ function lists(organizationId, scopeText) {
 /** The view; {element, dispose}. */
 export function pipeline({ scope, live }) {
   const { organizationId, text } = scope;
+  const withCounts = (answer) => ({ ...answer, stages: counted(answer.stages, live.counters) });
   const graph = new Panel({
     title: "Pipeline", note: `Events of each stage in the last 60 min; a stage opens with a click, Enter or Space · ${text}`,
-    everyMs: REFRESH_MS, skeleton: 6, load: (signal) => ask.overview({ organizationId }, signal),
+    everyMs: REFRESH_MS, skeleton: 6, load: async (signal) => withCounts(await ask.overview({ organizationId }, signal)),
     render: ({ stages }) => flowGraph(stages, { isLarge: true }),
   });
+  const onCounters = () => graph.show(withCounts);
   const tables = [stagesPanel(organizationId, text), funnelPanel(organizationId, text)];
   const [stuck, active, failed] = lists(organizationId, text);
   const moving = [graph, stuck.panel, active.panel, failed.panel];
   const onEvents = () => moving.forEach((panel) => panel.soon());
   live.addEventListener("events", onEvents);
+  live.addEventListener("counters", onCounters);
   return {
     element: h("div", { class: "stack" }, graph.element,
       h("div", { class: "columns" }, tables.map(({ element }) => element)),
       stuck.element, active.element, failed.element),
     dispose() {
       live.removeEventListener("events", onEvents);
+      live.removeEventListener("counters", onCounters);
       [...moving, ...tables].forEach((panel) => panel.dispose());
     },
   };
