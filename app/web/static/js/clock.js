@@ -29,6 +29,21 @@ setInterval(() => {
   for (const beat of beats) beat();
 }, 1_000);
 
+/** Call `begin` once the page is looked at: now, or when its tab comes to the front. Returns a function that forgets it. */
+export function whenVisible(begin) {
+  if (!document.hidden) {
+    begin();
+    return () => {};
+  }
+  const look = () => {
+    if (document.hidden) return;
+    document.removeEventListener("visibilitychange", look);
+    begin();
+  };
+  document.addEventListener("visibilitychange", look);
+  return () => document.removeEventListener("visibilitychange", look);
+}
+
 everySecond(() => {
   for (const element of document.querySelectorAll("time[data-ago]")) {
     const text = ago(Number(element.dataset.ago), now());

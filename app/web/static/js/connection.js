@@ -16,6 +16,8 @@ function described(live) {
       return ["offline", `No connection to the worker${old}`];
     case "reconnecting":
       return ["waiting", `Reconnecting${old}`];
+    case "paused":
+      return ["waiting", "Paused"];
     case "connecting":
       return ["waiting", "Connecting"];
     default:

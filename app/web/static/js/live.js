@@ -1,12 +1,13 @@
 // The live connection: server-sent events, and polling while they do not come.
 
 import { get, queryString } from "./api.js";
-import { everySecond, now } from "./clock.js";
+import { everySecond, now, whenVisible } from "./clock.js";
 
 const SILENCE_MS = 20_000; // more than one heartbeat
 const POLL_MS = 3_000;
 const FIRST_RETRY_MS = 1_000;
 const LAST_RETRY_MS = 8_000;
+const HIDDEN_MS = 15_000; // a browser allows six connections to a worker in all, so hidden tabs give theirs back
 
 /** Tells `counters` (live figures), `events` (a list of new events, oldest first) and `state` to its listeners. */
 export class Live extends EventTarget {
@@ -18,6 +19,7 @@ export class Live extends EventTarget {
   #polledAt = 0;
   #newest = 0;
   #isPolling = false;
+  #hiding;
 
   constructor() {
     super();
@@ -25,6 +27,7 @@ export class Live extends EventTarget {
     this.reason = "";
     this.counters = null;
     everySecond(() => this.#beat());
+    document.addEventListener("visibilitychange", () => this.#looked());
   }
 
   /** Follow one organisation, or all if undefined; what was followed before ends. */
@@ -40,6 +43,21 @@ export class Live extends EventTarget {
   /** Age of the live figures in ms, or undefined before the first. */
   get ageMs() {
     return this.counters ? Math.max(0, now() - this.counters.asOf) : undefined;
+  }
+
+  #looked() {
+    clearTimeout(this.#hiding);
+    if (document.hidden) this.#hiding = setTimeout(() => this.#pause(), HIDDEN_MS);
+  }
+
+  #pause() {
+    clearTimeout(this.#retry);
+    this.#source?.close();
+    this.#become("paused");
+    whenVisible(() => {
+      this.#become("connecting");
+      this.#connect();
+    });
   }
 
   #connect() {
@@ -81,8 +99,8 @@ export class Live extends EventTarget {
       this.#become("reconnecting");
       this.#connect();
     }
-    const isDue = Date.now() - this.#polledAt > POLL_MS;
-    if (this.state !== "live" && this.state !== "connecting" && isDue && !this.#isPolling) this.#poll();
+    const isDue = Date.now() - this.#polledAt > POLL_MS && !this.#isPolling;
+    if (isDue && !["live", "connecting", "paused"].includes(this.state)) this.#poll();
   }
 
   async #poll() {
@@ -93,12 +111,12 @@ export class Live extends EventTarget {
       const counters = await get("/metrics/realtime", { organizationId: scope });
       const since = this.#newest || now() - 60_000;
       const found = await get("/events", { organizationId: scope, startTime: since, limit: 50 });
-      if (scope !== this.#scope || this.state === "live") return;
+      if (scope !== this.#scope || this.state === "live" || this.state === "paused") return;
       this.#become("polling");
       this.#count(counters);
       this.#list(found.page.toReversed());
     } catch (failure) {
-      if (scope !== this.#scope || this.state === "live") return;
+      if (scope !== this.#scope || this.state === "live" || this.state === "paused") return;
       if (failure.isRecovering) this.#become("recovering", failure.message);
       else this.#become(failure.status ? "reconnecting" : "unreachable", failure.message);
     } finally {

@@ -1,6 +1,6 @@
 // A part of a page that asks a question and shows the answer, and says so while there is none.
 
-import { everySecond, now } from "./clock.js";
+import { everySecond, now, whenVisible } from "./clock.js";
 import { h, replace, spoken } from "./dom.js";
 import { age } from "./format.js";
 
@@ -24,6 +24,7 @@ export class Panel {
   #shown;
   #askedAt = 0;
   #endBeat;
+  #forget = () => {};
 
   constructor(options) {
     this.#options = { everyMs: 30_000, skeleton: 3, isEmpty: () => false, empty: "Nothing here.", ...options };
@@ -66,7 +67,8 @@ export class Panel {
       return;
     }
     clearTimeout(this.#timer);
-    this.#ask();
+    this.#forget();
+    this.#forget = whenVisible(() => this.#ask());
   }
 
   /** Ask within some seconds; many such wishes are one question. */
@@ -94,6 +96,7 @@ export class Panel {
     this.#asking?.abort();
     clearTimeout(this.#timer);
     clearTimeout(this.#soon);
+    this.#forget();
     this.#endBeat();
   }
 

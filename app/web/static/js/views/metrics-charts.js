@@ -45,7 +45,7 @@ export function charts(periods, about, each) {
       note: `Failed of finished artifacts a ${each}${isHigh ? ", above 10% at times" : ""} · ${about}`,
       series: [{ name: "Failure rate", color: "bad", values: rates }] }),
     chart({ ...base, key: "cost", title: "AI cost", note: `US dollars a ${each} · ${about}`, kind: "area", measure: "decimal",
-      format: money, series: [{ name: "Cost", color: 2, values: sums(periods, "totalAICost") }] }),
+      format: money, axis: (usd) => `$${compact(usd)}`, series: [{ name: "Cost", color: 2, values: sums(periods, "totalAICost") }] }),
     chart({ ...base, key: "p95", title: "End-to-end latency", note: `95th percentile and mean a ${each} · ${about}`, kind: "line",
       measure: "duration", format: duration, axis: shortDuration, series: [
         { name: "p95", color: 4, values: endToEnd(periods, "p95EndToEndLatency") },
