@@ -79,14 +79,14 @@ async def stream(request: web.Request) -> web.StreamResponse:
     await answer.prepare(request)
     world = request.app[WORLD]
     known = len(world.events)
-    while not request.app[TROUBLE].recovering:
-        data = json.dumps(live_counters(request))
-        with suppress(ConnectionError):
+    with suppress(ConnectionError):
+        while not request.app[TROUBLE].recovering:
+            data = json.dumps(live_counters(request))
             await answer.write(f"event: counters\ndata: {data}\n\n".encode())
             fresh, known = world.of(world.events[known:], organisation(request)), len(world.events)
             if fresh:
                 await answer.write(f"event: events\ndata: {json.dumps(fresh)}\n\n".encode())
-        await asyncio.sleep(0.25)
+            await asyncio.sleep(0.5)
     return answer
 
 

@@ -22,7 +22,7 @@ ORGANISATIONS = {
     "org_005": "Riverside Juniors FC",
 }
 SHARES = (34, 26, 18, 13, 9)
-LIVES = 260
+LIVES = 150
 SPREAD_MS = 5 * HOUR_MS
 
 
