@@ -68,6 +68,11 @@ def live_counters(request: web.Request) -> Json:
     }
 
 
+@routes.get("/api/v1/session")
+async def session(request: web.Request) -> web.Response:
+    return web.json_response({"name": "local", "scope": "staff", "canSignOut": False})
+
+
 @routes.get("/api/v1/metrics/realtime")
 async def realtime(request: web.Request) -> web.Response:
     return web.json_response(live_counters(request))

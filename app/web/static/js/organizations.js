@@ -6,10 +6,11 @@ import * as ask from "./queries.js";
 
 const REFRESH_MS = 60_000;
 
-/** Fill the select element; `choose(organizationId or undefined)` at a choice, `named()` when the name of the chosen one
+/** Fill the select element with what the viewer may see; `choose(organizationId or undefined)` at a choice, `named()` when the name of the chosen one
  * becomes known. */
-export function installOrganizations(control, choose, named) {
+export function installOrganizations(control, viewer, choose, named) {
   const names = new Map();
+  const isFree = viewer.organizationId === undefined;
   let chosen;
 
   const draw = () => {
@@ -17,7 +18,8 @@ export function installOrganizations(control, choose, named) {
     if (chosen) ids.add(chosen);
     const options = [...ids].sort((a, b) => nameOf(a).localeCompare(nameOf(b)))
       .map((organizationId) => new Option(nameOf(organizationId), organizationId));
-    control.replaceChildren(new Option("All organisations", ""), ...options);
+    control.replaceChildren(...(isFree ? [new Option("All organisations", "")] : []), ...options);
+    control.disabled = !isFree;
     control.value = chosen ?? "";
   };
 
@@ -42,7 +44,7 @@ export function installOrganizations(control, choose, named) {
 
   control.addEventListener("change", () => choose(control.value || undefined));
   draw();
-  load();
+  if (isFree) load();
   return {
     nameOf,
     show(organizationId) {
