@@ -16,7 +16,7 @@ LOCK_OPTIONS := --quiet --generate-hashes --strip-extras --allow-unsafe --no-hea
 	--no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options
 
 .DEFAULT_GOAL := help
-.PHONY: help demo venv test chaos check fmt docs lock clean require-python require-all
+.PHONY: help demo venv test chaos check fmt docs lock clean require-python require-all require-browser
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1|\2/p' Makefile | awk -F'|' '{ printf "make %-6s %s\n", $$1, $$2 }'
@@ -26,7 +26,7 @@ venv: require-python $(READY) ## the virtual environment .venv, with the command
 demo: require-all $(READY) ## everything on this machine with simulated publishers; SECONDS=30 ends it by itself, RATE=50
 	@exec $(BIN)/python -m app.cli demo --seconds $(SECONDS) --rate $(RATE) $(DEMO)
 
-test: require-all $(READY) check ## everything that CI runs: the checks and all tests
+test: require-all require-browser $(READY) check ## everything that CI runs: the checks and all tests
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder --durations=15 $(TESTS)
 
 chaos: require-all $(READY) ## kill workers, Kafka and ClickHouse at random under load, then audit; KILLS=30 SEED=1
@@ -59,6 +59,9 @@ require-python:
 
 require-all:
 	@PYTHON="$(PYTHON)" sh deploy/local/require.sh python java maven
+
+require-browser:
+	@sh deploy/local/require.sh chromium
 
 # The order of prerequisites matters only without -j: the tools are asked for before anything is fetched.
 $(READY): requirements.lock pyproject.toml | require-python

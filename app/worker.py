@@ -63,7 +63,7 @@ class Worker:
 
         Raises WorkerCrashed if the worker stopped by itself, VoicemonError if its port is taken.
         """
-        web = build_web(self.view, int(self.settings.ingest.stale_seconds * 1000))
+        web = build_web(self.view, self.settings)
         async with serving(web, self.settings.web) as port:
             log.info("Worker serves its views", url=f"http://{self.settings.web.host}:{port}")
             on_serving(port)

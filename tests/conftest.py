@@ -10,7 +10,7 @@ from tests import services
 from tests.cleanup import drop_databases, drop_topics
 
 FIXTURE_MARKERS = {"kafka_bootstrap": "kafka", "clickhouse": "clickhouse"}
-SERVICE_MARKERS = ("kafka", "clickhouse", "stack")
+SERVICE_MARKERS = ("kafka", "clickhouse", "stack", "browser")
 FIRST_START_SECONDS = 300
 CHOICE = pytest.StashKey[services.Choice]()
 

@@ -88,7 +88,8 @@ class _Audit:
         """Read everything that Kafka has; the expected rows are on disk afterwards."""
         async with log_reader(self._settings.kafka) as reader:
             committed = await committed_offsets(self._settings.kafka)
-            self._report.workers, answers = await asyncio.to_thread(ask_workers, self._question.workers)
+            token = self._settings.web.client_token.get_secret_value()
+            self._report.workers, answers = await asyncio.to_thread(ask_workers, self._question.workers, token)
             # Ids are remembered, and windows kept, from before the range.
             since_ms = None if self._rules.from_ms is None else self._rules.from_ms - self._rules.horizon_ms
             spans = await reader.spans(self._topics.events, since_ms)

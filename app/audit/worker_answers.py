@@ -25,7 +25,7 @@ class Answer:
     counters: Counters = field(default_factory=dict)
 
 
-def ask_workers(urls: Sequence[str]) -> tuple[list[WorkerFigures], dict[int, list[Answer]]]:
+def ask_workers(urls: Sequence[str], token: str = "") -> tuple[list[WorkerFigures], dict[int, list[Answer]]]:
     """The answers of all workers by partition, the lowest offset first.
 
     A worker that is recovering is asked again for a while. Raises WorkerUnavailable if one does not answer,
@@ -34,7 +34,7 @@ def ask_workers(urls: Sequence[str]) -> tuple[list[WorkerFigures], dict[int, lis
     workers = [WorkerFigures(url) for url in dict.fromkeys(urls)]
     answers: dict[int, list[Answer]] = {}
     for worker in workers:
-        for partition, answer in _ask(worker).items():
+        for partition, answer in _ask(worker, token).items():
             worker.offsets[partition] = answer.offset
             answers.setdefault(partition, []).append(answer)
     for found in answers.values():
@@ -42,8 +42,8 @@ def ask_workers(urls: Sequence[str]) -> tuple[list[WorkerFigures], dict[int, lis
     return workers, answers
 
 
-def _ask(worker: WorkerFigures) -> dict[int, Answer]:
-    client = WorkerClient(worker.url, ANSWER_SECONDS, option="--worker")
+def _ask(worker: WorkerFigures, token: str) -> dict[int, Answer]:
+    client = WorkerClient(worker.url, ANSWER_SECONDS, option="--worker", token=token)
     deadline = time.monotonic() + WAIT_SECONDS
     while True:
         try:

@@ -2,7 +2,7 @@
 
 import typer
 
-from app.cli import audit, bench, config, demo, lag, migrate, publish, query, rollup, simulate, stack, worker
+from app.cli import audit, bench, config, demo, lag, migrate, publish, query, rollup, simulate, stack, token, worker
 
 
 def register(app: typer.Typer) -> None:
@@ -17,5 +17,6 @@ def register(app: typer.Typer) -> None:
     app.command("lag")(lag.lag)
     app.command("migrate")(migrate.migrate)
     app.command("rollup")(rollup.rollup)
+    app.add_typer(token.commands, name="token")
     app.add_typer(config.commands, name="config")
     app.add_typer(bench.commands, name="bench")

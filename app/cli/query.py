@@ -49,7 +49,8 @@ def realtime(organization: Organization = None, url: Url = None, as_json: JsonOb
     """The eight live counters of the current hour and of the last 60 minutes, asked of a running worker."""
     web = Settings.from_environment().web
     parameters = {} if organization is None else {"organizationId": organization}
-    found = WorkerClient(url or f"http://{web.host}:{web.port}").json("/api/v1/metrics/realtime", parameters)
+    client = WorkerClient(url or f"http://{web.host}:{web.port}", token=web.client_token.get_secret_value())
+    found = client.json("/api/v1/metrics/realtime", parameters)
     if as_json:
         print_json(found)
         return

@@ -20,9 +20,9 @@ STOP_SECONDS = 10.0
 class WorkerProcess:
     """A running worker and how to ask it."""
 
-    def __init__(self, process: subprocess.Popen[bytes], log: Path, url: str) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], log: Path, url: str, token: str) -> None:
         self.log, self.url = log, url
-        self.client = WorkerClient(url)
+        self.client = WorkerClient(url, token=token)
         self._process = process
 
     def check(self) -> None:
@@ -65,7 +65,8 @@ def running_worker(settings: Settings) -> Iterator[WorkerProcess]:
         Command([sys.executable, "-m", "app.cli", "worker", "--supervise"], log, _environment(settings))
     )
     try:
-        yield WorkerProcess(guard, log, f"http://{settings.web.host}:{settings.web.port}")
+        url, token = f"http://{settings.web.host}:{settings.web.port}", settings.web.client_token.get_secret_value()
+        yield WorkerProcess(guard, log, url, token)
     finally:
         stop_guard(guard, STOP_SECONDS)
 

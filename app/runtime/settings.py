@@ -100,8 +100,33 @@ class IngestSettings(_Group):
 class WebSettings(_Group):
     """The worker's web views."""
 
-    host: str = Field("127.0.0.1", description="address to listen on")
+    host: str = Field(
+        "127.0.0.1", description="address to listen on; any other than a loopback one needs an access token"
+    )
     port: int = Field(6066, ge=0, le=65535, description="port to listen on")
+    tokens: SecretStr = Field(
+        SecretStr(""), description="access tokens, `NAME SCOPE SECRET` each, separated by `;`; see docs/access.md"
+    )
+    tokens_file: str = Field("", description="file with access tokens, one a line")
+    client_token: SecretStr = Field(SecretStr(""), description="token that our own commands send to a worker")
+    session_key: SecretStr = Field(
+        SecretStr(""), description="signs sign-ins; the same for all workers behind one address, else random at start"
+    )
+    session_hours: float = Field(12.0, gt=0, description="a sign-in ends after this time")
+    secure_cookie: bool = Field(False, description="true behind TLS: the sign-in cookie is sent over https only")
+    allowed_hosts: str = Field(
+        "", description="host names under which browsers reach the worker, comma-separated; loopback always may"
+    )
+    open_health: bool = Field(False, description="true: /health/live and /health/ready need no token")
+    open_metrics: bool = Field(False, description="true: /metrics needs no token")
+    failed_sign_ins: int = Field(10, ge=1, description="failed sign-ins of one address in a minute before it must wait")
+    query_threads: int = Field(4, ge=1, le=64, description="questions to ClickHouse at the same time")
+    query_queue: int = Field(64, ge=1, description="questions that may wait for such a thread; more are told 503")
+    query_seconds: float = Field(10.0, gt=0, description="deadline of an answer that needs ClickHouse")
+    stream_readers: int = Field(500, ge=1, description="most readers of /api/v1/stream at once")
+    stream_lookback_seconds: float = Field(
+        600.0, ge=0, description="a reader that comes back within this time gets the events that it missed"
+    )
 
 
 class RollupSettings(_Group):

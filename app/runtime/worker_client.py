@@ -29,15 +29,16 @@ class WorkerUnavailable(VoicemonError):
 class WorkerClient:
     """A client of one worker; never through a proxy of the environment, which could not reach our loopback.
 
-    `option` is the one that names the address in the user's command. Raises VoicemonError if `url` is none.
+    `option` names the address in the user's command, `token` is an access token. Raises VoicemonError if `url` is none.
     """
 
-    def __init__(self, url: str, seconds: float = ANSWER_SECONDS, *, option: str = "--url") -> None:
+    def __init__(self, url: str, seconds: float = ANSWER_SECONDS, *, option: str = "--url", token: str = "") -> None:
         if not _is_web_address(url):
             raise VoicemonError(f"{url!r} is no address of a worker: use a URL like http://127.0.0.1:6066")
         self.url = url.rstrip("/")
         self._option = option
-        self._pool = urllib3.PoolManager(retries=False, timeout=seconds)
+        headers = {"Accept": "application/json", **({"Authorization": f"Bearer {token}"} if token else {})}
+        self._pool = urllib3.PoolManager(retries=False, timeout=seconds, headers=headers)
 
     def json(self, path: str, parameters: Mapping[str, str] | None = None) -> dict[str, Any]:
         """The answer of a JSON view.
@@ -67,6 +68,8 @@ class WorkerClient:
         if answer.status == HTTPStatus.SERVICE_UNAVAILABLE:
             reason = _reason(answer.data)
             raise WorkerUnavailable(f"the worker at {self.url} cannot answer yet: {reason}; try again soon", reason)
+        if answer.status == HTTPStatus.UNAUTHORIZED:
+            raise VoicemonError(f"the worker at {self.url} wants an access token: set VOICEMON_WEB_CLIENT_TOKEN")
         if answer.status != HTTPStatus.OK:
             raise VoicemonError(f"the worker at {self.url} refuses the question: {_reason(answer.data)}")
         return answer.data

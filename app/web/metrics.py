@@ -4,6 +4,7 @@ from aiohttp import web
 
 from app.queries.realtime import real_time_metrics
 from app.web.contract import WorkerView
+from app.web.guard import scope_of, scoped
 from app.web.keys import STALE_MS, WORKER
 from app.web.responses import ApiError, json_response, only_parameters, optional_text
 
@@ -11,10 +12,11 @@ routes = web.RouteTableDef()
 
 
 @routes.get("/api/v1/metrics/realtime")
+@scoped
 async def realtime(request: web.Request) -> web.Response:
     """The eight counters of the current hour and of the last 60 minutes, platform-wide or of one organisation."""
     only_parameters(request, "organizationId")
-    organization_id = optional_text(request, "organizationId")
+    organization_id = scope_of(request, optional_text(request, "organizationId"))
     worker = request.app[WORKER]
     age = freshness(worker, request.app[STALE_MS])
     return json_response({**real_time_metrics(worker.counters, organization_id, worker.now_ms()), **age})

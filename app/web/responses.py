@@ -1,18 +1,24 @@
 """Answers in the one shape that clients rely on."""
 
 from collections.abc import Mapping
+from typing import Final
 
 import orjson
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
+CODES: Final = {
+    404: ("not_found", "there is nothing at this address"),
+    413: ("too_large", "the request is larger than this worker takes"),
+}
+
 
 class ApiError(Exception):
     """An answer other than success: HTTP status, a code for programs and a sentence for people."""
 
-    def __init__(self, status: int, code: str, message: str) -> None:
+    def __init__(self, status: int, code: str, message: str, *, retry_seconds: int = 0) -> None:
         super().__init__(message)
-        self.status, self.code, self.message = status, code, message
+        self.status, self.code, self.message, self.retry_seconds = status, code, message, retry_seconds
 
 
 def json_response(body: object, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
@@ -25,10 +31,14 @@ def json_response(body: object, status: int = 200, headers: Mapping[str, str] | 
     )
 
 
-def error_response(status: int, code: str, message: str) -> web.Response:
-    """`{"error": {"code", "message"}}`; 503 says when to ask again."""
-    retry = {"Retry-After": "1"} if status == web.HTTPServiceUnavailable.status_code else {}
-    return json_response({"error": {"code": code, "message": message}}, status, retry)
+def error_response(status: int, code: str, message: str, retry_seconds: int = 0) -> web.Response:
+    """`{"error": {"code", "message"}}`; 503 and 429 say when to ask again, 401 how."""
+    headers = {}
+    if status == web.HTTPServiceUnavailable.status_code or retry_seconds:
+        headers["Retry-After"] = str(retry_seconds or 1)
+    if status == web.HTTPUnauthorized.status_code:
+        headers["WWW-Authenticate"] = 'Bearer realm="voicemon"'
+    return json_response({"error": {"code": code, "message": message}}, status, headers)
 
 
 @web.middleware
@@ -37,18 +47,17 @@ async def one_error_shape(request: web.Request, handler: Handler) -> web.StreamR
     try:
         return await handler(request)
     except ApiError as error:
-        return error_response(error.status, error.code, error.message)
+        return error_response(error.status, error.code, error.message, error.retry_seconds)
     except web.HTTPMethodNotAllowed as error:
         allowed = ", ".join(sorted(error.allowed_methods))
         response = error_response(405, "method_not_allowed", f"{request.method} is not allowed here, only {allowed}")
         response.headers["Allow"] = allowed
         return response
-    except web.HTTPNotFound:
-        return error_response(404, "not_found", f"there is nothing at {request.path}")
     except web.HTTPException as error:
         if error.status < web.HTTPBadRequest.status_code:
             raise
-        return error_response(error.status, "bad_request", error.reason)
+        code, message = CODES.get(error.status, ("bad_request", error.reason))
+        return error_response(error.status, code, message)
 
 
 def only_parameters(request: web.Request, *allowed: str) -> None:

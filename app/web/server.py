@@ -6,31 +6,36 @@ from contextlib import asynccontextmanager
 from aiohttp import web
 
 from app.runtime.errors import VoicemonError
-from app.runtime.settings import WebSettings
-from app.web import health, metrics, tables
+from app.runtime.settings import Settings, WebSettings
+from app.web import health, metrics, page, sign_in, tables
 from app.web.contract import WorkerView
+from app.web.guard import ACCESS, Access, guard, protect, scoped
 from app.web.keys import STALE_MS, WORKER
 from app.web.responses import one_error_shape
 
-LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+LARGEST_BODY = 16 * 1024
 
 
-def build_web(worker: WorkerView, stale_ms: int) -> web.Application:
-    """The application with all routes."""
-    app = web.Application(middlewares=[one_error_shape])
+def build_web(worker: WorkerView, settings: Settings) -> web.Application:
+    """The application with all routes.
+
+    Raises VoicemonError for an access token that is none, and for an open address without one.
+    """
+    app = web.Application(middlewares=[one_error_shape, guard], client_max_size=LARGEST_BODY)
+    app.on_response_prepare.append(protect)
+    app[ACCESS] = Access(settings.web)
     app[WORKER] = worker
-    app[STALE_MS] = stale_ms
-    app.add_routes([*health.routes, *metrics.routes, *tables.routes])
+    app[STALE_MS] = int(settings.ingest.stale_seconds * 1000)
+    app[sign_in.FAILED] = sign_in.FailedSignIns(settings.web.failed_sign_ins)
+    for view in (page.page, page.static_file):
+        scoped(view)
+    app.add_routes([*health.routes, *metrics.routes, *page.routes, *sign_in.routes, *tables.routes])
     return app
 
 
 @asynccontextmanager
 async def serving(app: web.Application, settings: WebSettings) -> AsyncIterator[int]:
     """Serve while the block runs; gives the port. Raises VoicemonError if the address is not to be had."""
-    if settings.host not in LOOPBACK:
-        raise VoicemonError(
-            f"the worker listens on loopback only, not on {settings.host}: set VOICEMON_WEB_HOST=127.0.0.1"
-        )
     runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=1.0)
     await runner.setup()
     try:

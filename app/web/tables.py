@@ -2,42 +2,20 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from typing import Any, Self
 
 from aiohttp import web
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from app.domain.counters import COUNTER_TYPES
 from app.domain.windows import HOUR_MS
+from app.web.guard import scope_of, scoped
 from app.web.keys import STALE_MS, WORKER
 from app.web.metrics import freshness
+from app.web.pages import render
 from app.web.responses import ApiError, json_response, only_parameters, optional_text
 from tables.counters import Entry, PartitionView
 
 routes = web.RouteTableDef()
-
-PAGES = Environment(loader=PackageLoader("app.web"), autoescape=True, undefined=StrictUndefined)
-
-
-def _utc(ms: int, form: str = "%Y-%m-%d %H:%M:%S UTC") -> str:
-    return datetime.fromtimestamp(ms / 1000, UTC).strftime(form)
-
-
-PAGES.filters["utc"] = _utc
-PAGES.filters["utc_hour"] = lambda ms: f"{_utc(ms, '%Y-%m-%d %H:%M')} to {_utc(ms + HOUR_MS, '%H:%M')}"
-PAGE_HEADERS = {
-    "Cache-Control": "no-store",
-    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; "
-    "base-uri 'none'; frame-ancestors 'none'",
-    "X-Content-Type-Options": "nosniff",
-}
-
-
-@routes.get("/")
-async def entrance(request: web.Request) -> web.Response:
-    """Show a person who opens the bare address what there is."""
-    raise web.HTTPFound("/tables/")
 
 
 @routes.get("/tables/")
@@ -49,6 +27,7 @@ async def all_tables(request: web.Request) -> web.Response:
 
 
 @routes.get("/tables/counters/")
+@scoped
 async def counters(request: web.Request) -> web.Response:
     """Entries of the counters table by window, organisation and counter type; only counters that are not 0.
 
@@ -94,7 +73,12 @@ class _Wanted:
         if detail not in (None, "partitions"):
             raise ApiError(400, "invalid_parameter", "parameter 'detail' is partitions, or left out")
         number = None if partition is None else int(partition)
-        return cls(counter_type, query.get("organizationId"), number, detail is not None or number is not None)
+        return cls(
+            counter_type,
+            scope_of(request, query.get("organizationId")),
+            number,
+            detail is not None or number is not None,
+        )
 
     @property
     def filters(self) -> dict[str, object]:
@@ -152,5 +136,4 @@ def _answer(request: web.Request, template: str, body: dict[str, Any], **page_on
         return json_response(body)
     if wanted != "html":
         raise ApiError(400, "invalid_parameter", "parameter 'format' is json or html")
-    text = PAGES.get_template(template).render(**body, **page_only)
-    return web.Response(text=text, content_type="text/html", headers=PAGE_HEADERS)
+    return render(template, {**body, **page_only, "here": request.path})

@@ -1,11 +1,13 @@
 #!/bin/sh
-# Say in one sentence which program is missing and how to install it: require.sh python|java|maven ...
-# Exit code 1 at the first one missing. PYTHON, JAVA and MAVEN name other programs than python3, java and mvn.
+# Say in one sentence which program is missing and how to install it: require.sh python|java|maven|chromium ...
+# Exit code 1 at the first one missing. PYTHON, JAVA, MAVEN and CHROMIUM name other programs than the usual ones.
 set -eu
 
 python="${PYTHON:-python3}"
 java="${JAVA:-java}"
 maven="${MAVEN:-mvn}"
+# The same that tests/browser/chromium.py looks for.
+chromium="${CHROMIUM:-chromium chromium-browser google-chrome /Applications/Chromium.app/Contents/MacOS/Chromium}"
 
 missing() {
     echo "$1: install it with 'apt-get install $2' (Debian, Ubuntu) or 'brew install $3' (macOS)." >&2
@@ -31,6 +33,13 @@ require_java() {
 require_maven() {
     command -v "$maven" >/dev/null 2>&1 ||
         missing "Maven is missing (no $maven; it fetches the local Kafka)" maven maven
+}
+
+require_chromium() {
+    for name in $chromium; do
+        command -v "$name" >/dev/null 2>&1 && return 0
+    done
+    missing "Chromium is missing (the tests of the live page run in it)" chromium "--cask chromium"
 }
 
 for tool in "$@"; do

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import time
 import urllib.error
 import urllib.request
@@ -34,6 +35,10 @@ class Reply:
     @property
     def json(self) -> Any:
         return json.loads(self.body)
+
+
+def reply_tag(reply: Reply) -> str:
+    return str(reply.headers["ETag"])
 
 
 async def fetch(worker: WorkerProcess, path: str, method: str = "GET", **headers: str) -> Reply:
@@ -116,10 +121,33 @@ async def test_another_method_is_not_allowed(worker: WorkerProcess, path: str) -
     assert "GET" in reply.headers["Allow"]
 
 
-async def test_the_bare_address_leads_to_the_tables(worker: WorkerProcess) -> None:
+async def test_the_bare_address_is_the_live_page_and_loads_nothing_but_its_own_files(worker: WorkerProcess) -> None:
     reply = await fetch(worker, "/", Accept="text/html")
-    assert reply.status == 200
-    assert b"Tables of this worker" in reply.body
+    assert (reply.status, reply.headers["Content-Type"]) == (200, "text/html; charset=utf-8")
+    policy = reply.headers["Content-Security-Policy"]
+    assert "default-src 'none'" in policy and "unsafe" not in policy
+    assert "://" not in reply.body.decode()
+    assert (await fetch(worker, "/view/events")).body == reply.body
+
+
+async def test_files_of_the_page_are_kept_by_browsers_and_asked_for_again_by_their_tag(worker: WorkerProcess) -> None:
+    page = (await fetch(worker, "/")).body.decode()
+    paths = re.findall(r'(?:href|src)="(/static/[^"]+)"', page)
+    types = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
+    for path in paths:
+        reply = await fetch(worker, path)
+        assert reply.status == 200, path
+        assert reply.headers["Content-Type"].startswith(types[path.rpartition(".")[2]])
+        assert "immutable" in reply.headers["Cache-Control"]
+    again = await fetch(worker, paths[0], **{"If-None-Match": reply_tag(await fetch(worker, paths[0]))})
+    assert (again.status, again.body) == (304, b"")
+    of_another_version = re.sub(r"/static/\w+/", "/static/0123456789abcdef/", paths[0])
+    assert "immutable" not in (await fetch(worker, of_another_version)).headers["Cache-Control"]
+
+
+@pytest.mark.parametrize("path", ["/static/", "/static/x.js", "/static/0123456789abcdef/../server.py", "/view/a/b"])
+async def test_there_is_nothing_beside_the_files_of_the_page(worker: WorkerProcess, path: str) -> None:
+    assert (await fetch(worker, path)).status == 404
 
 
 async def test_the_tables_are_listed_with_their_changelogs(worker: WorkerProcess) -> None:
@@ -160,9 +188,9 @@ async def test_a_page_shows_an_organisation_as_text_whatever_its_name(worker: Wo
     for path in ("/tables/counters/", f"/tables/counters/?organizationId={quote(SCRIPT, safe='')}"):
         page = await fetch(worker, path, Accept="text/html")
         assert page.status == 200
-        assert b"<script" not in page.body
+        assert SCRIPT.encode() not in page.body
         assert b"&lt;script&gt;alert(1)&lt;/script&gt;" in page.body
-        assert "script-src" not in page.headers["Content-Security-Policy"]
+        assert "script-src 'self'" in page.headers["Content-Security-Policy"]
         assert "default-src 'none'" in page.headers["Content-Security-Policy"]
     assert all(name in page.body.decode() for name in COUNTER_TYPES), "the filter offers every counter"
 

@@ -6,11 +6,18 @@ from pathlib import Path
 import pytest
 
 from app.local.processes import ROOT
+from tests.browser.chromium import CHROMIUM_NAMES
 
 
 def require(tool: str, folder: Path, **programs: str) -> subprocess.CompletedProcess[str]:
     """The script's answer, for programs that are shell scripts with these bodies."""
-    environment = {"PATH": "/usr/bin:/bin", "PYTHON": "no-python", "JAVA": "no-java", "MAVEN": "no-maven"}
+    environment = {
+        "PATH": "/usr/bin:/bin",
+        "PYTHON": "no-python",
+        "JAVA": "no-java",
+        "MAVEN": "no-maven",
+        "CHROMIUM": "no-chromium",
+    }
     for name, body in programs.items():
         path = folder / name
         path.write_text(f"#!/bin/sh\n{body}\n")
@@ -28,7 +35,12 @@ def require(tool: str, folder: Path, **programs: str) -> subprocess.CompletedPro
 
 @pytest.mark.parametrize(
     ("tool", "named", "package"),
-    [("python", "Python 3.11", "python3 python3-venv"), ("java", "Java 17", "openjdk-17"), ("maven", "Maven", "maven")],
+    [
+        ("python", "Python 3.11", "python3 python3-venv"),
+        ("java", "Java 17", "openjdk-17"),
+        ("maven", "Maven", "maven"),
+        ("chromium", "Chromium", "chromium"),
+    ],
 )
 def test_a_missing_program_is_named_with_its_package(tool: str, named: str, package: str, tmp_path: Path) -> None:
     answer = require(tool, tmp_path)
@@ -60,3 +72,12 @@ def test_an_old_python_is_refused(tmp_path: Path) -> None:
 
 def test_maven_need_only_be_there(tmp_path: Path) -> None:
     assert require("maven", tmp_path, maven="exit 1").returncode == 0
+
+
+def test_any_of_the_known_browsers_will_do(tmp_path: Path) -> None:
+    assert require("chromium", tmp_path, chromium="exit 1").returncode == 0
+
+
+def test_the_tests_look_for_the_same_browsers() -> None:
+    script = (ROOT / "deploy/local/require.sh").read_text()
+    assert " ".join(CHROMIUM_NAMES) in script

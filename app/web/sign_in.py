@@ -1,0 +1,116 @@
+"""`/sign-in` and `/sign-out`: a browser's token becomes a cookie that scripts cannot read."""
+
+import time
+from collections import deque
+from typing import Final
+
+from aiohttp import web
+
+from app.web.guard import ACCESS, SIGN_IN, grant_of, scoped, wants_page
+from app.web.keys import WORKER
+from app.web.pages import render
+from app.web.responses import ApiError, json_response, only_parameters
+
+routes = web.RouteTableDef()
+
+WINDOW_SECONDS: Final = 60.0
+MOST_ADDRESSES: Final = 10_000
+
+
+class FailedSignIns:
+    """Failed sign-ins by address, of the last minute."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._times: dict[str, deque[float]] = {}
+
+    def wait_seconds(self, address: str, now: float) -> int:
+        """How long the address has to wait, 0 if it may try now."""
+        times = self._times.get(address, deque())
+        while times and times[0] <= now - WINDOW_SECONDS:
+            times.popleft()
+        return 0 if len(times) < self._most else int(times[0] + WINDOW_SECONDS - now) + 1
+
+    def note(self, address: str, now: float) -> None:
+        """One more failed."""
+        if address not in self._times and len(self._times) >= MOST_ADDRESSES:
+            del self._times[next(iter(self._times))]
+        self._times.setdefault(address, deque(maxlen=self._most)).append(now)
+
+
+FAILED: web.AppKey[FailedSignIns] = web.AppKey("failed_sign_ins", FailedSignIns)
+
+
+@routes.get(SIGN_IN)
+async def sign_in_page(request: web.Request) -> web.StreamResponse:
+    """The form that takes a token."""
+    only_parameters(request, "next")
+    return render("sign-in.html", {"next": safe_next(request.query.get("next", "")), "problem": ""})
+
+
+@routes.post(SIGN_IN)
+async def sign_in(request: web.Request) -> web.StreamResponse:
+    """Take a token, give a cookie, lead on to the page that was asked for."""
+    access, failed, address = request.app[ACCESS], request.app[FAILED], request.remote or ""
+    form = await request.post()
+    token, following = str(form.get("token", "")).strip(), safe_next(str(form.get("next", "")))
+    seconds = failed.wait_seconds(address, time.monotonic())
+    if seconds:
+        return _refused(request, following, 429, f"too many failed sign-ins: try again in {seconds} s", seconds)
+    grant = access.tokens.find(token) if access.tokens else None
+    if grant is None:
+        failed.note(address, time.monotonic())
+        return _refused(request, following, 401, "no such access token")
+    answer = web.Response(status=303, headers={"Location": following})
+    sessions = access.sessions
+    answer.set_cookie(
+        access.cookie,
+        sessions.issue(grant, request.app[WORKER].now_ms()),
+        max_age=sessions.seconds,
+        httponly=True,
+        samesite="Strict",
+        secure=access.settings.secure_cookie,
+        path="/",
+    )
+    return answer
+
+
+@routes.post("/sign-out")
+@scoped
+async def sign_out(request: web.Request) -> web.StreamResponse:
+    """End the sign-in of this browser."""
+    access = request.app[ACCESS]
+    access.sessions.revoke(request.cookies.get(access.cookie, ""), request.app[WORKER].now_ms())
+    answer = web.Response(status=303, headers={"Location": SIGN_IN})
+    answer.del_cookie(access.cookie, path="/", secure=access.settings.secure_cookie, httponly=True, samesite="Strict")
+    return answer
+
+
+@routes.get("/api/v1/session")
+@scoped
+async def session(request: web.Request) -> web.Response:
+    """Who asks, and what that one may see."""
+    only_parameters(request)
+    grant = grant_of(request)
+    if grant is None:
+        raise ApiError(401, "unauthorized", "this needs an access token")
+    scope = "staff" if grant.organization_id is None else "organization"
+    own = {} if grant.organization_id is None else {"organizationId": grant.organization_id}
+    is_signed_in = request.app[ACCESS].cookie in request.cookies and bool(request.app[ACCESS].tokens)
+    return json_response({"name": grant.name, "scope": scope, **own, "canSignOut": is_signed_in})
+
+
+def safe_next(path: str) -> str:
+    """The path on this worker to go on to; the live page for everything that leads elsewhere."""
+    is_ours = path.startswith("/") and not path.startswith(("//", "/\\")) and path.isprintable() and "\\" not in path
+    return path if is_ours else "/"
+
+
+def _refused(request: web.Request, following: str, status: int, problem: str, wait: int = 0) -> web.StreamResponse:
+    if not wants_page(request):
+        code = "unauthorized" if status == 401 else "too_many_requests"
+        raise ApiError(status, code, problem, retry_seconds=wait)
+    answer = render("sign-in.html", {"next": following, "problem": problem}, status=status)
+    if wait:
+        answer.headers["Retry-After"] = str(wait)
+    return answer

@@ -1,0 +1,259 @@
+"""The live page in a real browser, on a made-up monitor."""
+
+import csv
+import json
+import re
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page, ViewportSize, expect
+
+from tests.browser.conftest import Open
+from tests.browser.fake_api import Trouble, application
+from tests.browser.serving import served
+from tests.browser.world import World
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(60)]
+
+HOSTILE = "<script>document.title='broken'</script><img src=x onerror=alert(1)> \u202egnp.exe\u202c 🎙️"
+LONG = "x" * 10_000
+PHONE: ViewportSize = {"width": 375, "height": 700}
+AXE = Axe()
+
+
+class Site:
+    """A made-up monitor that serves the page."""
+
+    def __init__(self, url: str, world: World, trouble: Trouble) -> None:
+        self.url, self.world, self.trouble = url, world, trouble
+
+    def failed_artifact(self) -> str:
+        return str(next(row["artifactId"] for row in self.world.artifacts if row["status"] == "failed"))
+
+
+@pytest.fixture(scope="module")
+def site() -> Iterator[Site]:
+    world, trouble = World(time.time_ns() // 1_000_000), Trouble()
+    with served(application(world, trouble)) as url:
+        yield Site(url, world, trouble)
+
+
+def is_settled(page: Page) -> None:
+    """Every panel shows an answer."""
+    expect(page.locator(".connection")).to_have_attribute("data-state", "live")
+    expect(page.locator("[aria-busy=true]")).to_have_count(0)
+
+
+def serious_faults(page: Page, *only: str) -> list[Any]:
+    """What axe-core finds serious or critical, of all rules or of these: rule, and the first three elements."""
+    options = {"resultTypes": ["violations"], **({"runOnly": only} if only else {})}
+    found = AXE.run(page, options=options).response["violations"]
+    return [
+        (
+            fault["id"],
+            [(node["html"][:200], node["any"][:1] and node["any"][0]["message"]) for node in fault["nodes"][:3]],
+        )
+        for fault in found
+        if fault["impact"] in ("serious", "critical")
+    ]
+
+
+VIEWS = (
+    "/",
+    "/view/artifacts",
+    "/view/metrics",
+    "/view/events",
+    "/view/pipeline",
+    "/view/stage?stage=claims_extraction",
+)
+
+
+@pytest.mark.parametrize("path", [*VIEWS, "artifact"])
+def test_a_view_is_accessible_in_light_and_dark_and_fits_a_phone(site: Site, open_page: Open, path: str) -> None:
+    target = f"/view/artifact?id={site.failed_artifact()}" if path == "artifact" else path
+    page = open_page(site.url + target)
+    page.emulate_media(color_scheme="light", reduced_motion="reduce")
+    is_settled(page)
+    assert serious_faults(page) == []
+    light = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    page.emulate_media(color_scheme="dark")
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") != light
+    assert serious_faults(page, "color-contrast") == []
+    page.set_viewport_size(PHONE)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 375
+
+
+def test_the_overview_shows_flow_cards_and_the_last_twenty_events(site: Site, open_page: Open) -> None:
+    page = open_page(site.url)
+    expect(page.locator(".stage")).to_have_count(5)
+    expect(page.locator('.stage[data-stage="claims_extraction"]')).to_have_attribute("data-state", "bad")
+    expect(page.locator('.stage[data-stage="draft_generation"]')).to_have_attribute("data-state", "slow")
+    expect(page.locator(".card")).to_have_count(6)
+    expect(page.locator(".entry")).to_have_count(20)
+    newest = page.locator(".entry").first
+    assert newest.get_attribute("data-event") == site.world.events[-1]["eventId"]
+
+
+def test_a_stage_opens_by_keyboard_and_the_back_button_returns(site: Site, open_page: Open) -> None:
+    page = open_page(f"{site.url}/?organizationId=org_002")
+    page.locator('.stage[data-stage="transcription"]').focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="Stage: Transcription")).to_be_focused()
+    assert page.url.endswith("/view/stage?organizationId=org_002&stage=transcription")
+    page.go_back()
+    expect(page.locator(".stage")).to_have_count(5)
+    expect(page.locator("#organization")).to_have_value("org_002")
+
+
+def test_filters_combine_stand_in_the_address_and_can_be_cleared(site: Site, open_page: Open) -> None:
+    page = open_page(f"{site.url}/view/events")
+    page.locator(".pick summary").click()
+    page.get_by_role("checkbox", name="Transcription failed").check()
+    page.get_by_role("checkbox", name="Note failed").check()
+    page.keyboard.press("Escape")
+    page.get_by_label("Stage").select_option("transcription")
+    page.locator("#organization").select_option("org_001")
+    is_settled(page)
+    wanted = [
+        event for event in site.world.of(site.world.events, "org_001") if event["eventType"] == "transcription_failed"
+    ]
+    expect(page.locator("tr.opens")).to_have_count(len(wanted))
+    assert "type=artifact_failed&type=transcription_failed" in page.url
+    assert "stage=transcription" in page.url and "organizationId=org_001" in page.url
+
+    again = open_page(page.url)
+    expect(again.locator("tr.opens")).to_have_count(len(wanted))
+    again.get_by_role("button", name="Clear filters").click()
+    expect(again.locator("tr.opens")).to_have_count(50)
+    assert "type=" not in again.url and "organizationId=org_001" in again.url
+
+
+def test_a_row_opens_the_whole_event_and_more_rows_come_without_repeats(site: Site, open_page: Open) -> None:
+    page = open_page(f"{site.url}/view/events")
+    page.locator(".expand").first.click()
+    shown = json.loads(page.locator("pre.whole").inner_text())
+    assert shown == site.world.events[-1]
+    page.get_by_role("button", name="Load 50 more").click()
+    expect(page.locator("tr.opens")).to_have_count(100)
+    rows = page.locator("tr.opens").evaluate_all("rows => rows.map(row => row.dataset.row)")
+    assert rows == [event["eventId"] for event in reversed(site.world.events)][:100]
+    expect(page.locator("pre.whole")).to_have_count(1)
+
+
+def test_a_new_event_is_on_the_screen_at_once_unless_someone_reads_a_row(site: Site, open_page: Open) -> None:
+    overview, events = open_page(site.url), open_page(f"{site.url}/view/events?stage=ingestion")
+    is_settled(overview)
+    is_settled(events)
+    new = site.world.publish("artifact_received", artifactId="art_new", pipelineStage="ingestion")
+    expect(overview.locator(".entry").first).to_have_attribute("data-event", new["eventId"], timeout=2_000)
+    expect(events.locator("tr.opens").first).to_have_attribute("data-row", new["eventId"], timeout=2_000)
+    events.locator(".expand").nth(3).click()
+    newer = site.world.publish("artifact_received", artifactId="art_newer", pipelineStage="ingestion")
+    events.get_by_role("button", name="1 new, show from the top").click()
+    expect(events.locator("tr.opens").first).to_have_attribute("data-row", newer["eventId"])
+
+
+def test_a_csv_holds_every_row_and_no_formula(site: Site, open_page: Open, tmp_path: Path) -> None:
+    page = open_page(f"{site.url}/view/artifacts")
+    is_settled(page)
+    formula = site.world.artifacts[3]
+    before = formula["coachUserId"]
+    formula["coachUserId"] = '=HYPERLINK("http://x","y")'
+    with page.expect_download() as waiting:
+        page.get_by_role("button", name="CSV").click()
+    formula["coachUserId"] = before
+    waiting.value.save_as(tmp_path / "artifacts.csv")
+    with (tmp_path / "artifacts.csv").open(encoding="utf-8-sig", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert list(rows[0]) == [
+        "ID",
+        "Status",
+        "Source",
+        "Coach",
+        "Org",
+        "Claims",
+        "Disambig.",
+        "Latency",
+        "Cost",
+        "Created",
+    ]
+    assert [row["ID"] for row in rows] == [row["artifactId"] for row in site.world.artifacts]
+    assert rows[3]["Coach"] == '\'=HYPERLINK("http://x","y")'
+
+
+def test_ranges_change_the_charts_and_stand_in_the_address(site: Site, open_page: Open) -> None:
+    page = open_page(f"{site.url}/view/metrics")
+    bars = page.locator('[data-chart="throughput"] rect:not(.guide)')
+    expect(bars).to_have_count(25)
+    page.get_by_role("button", name="1H", exact=True).click()
+    expect(bars).to_have_count(60)
+    assert page.url.endswith("?range=1H")
+    expect(page.get_by_role("button", name="1H", exact=True)).to_have_attribute("aria-pressed", "true")
+    page.locator('[data-chart="latency"] summary').click()
+    expect(page.locator('[data-chart="latency"] tbody tr')).to_have_count(60)
+    page.locator('[data-chart="latency"] .plot').hover()
+    expect(page.locator('[data-chart="latency"] .tip')).to_contain_text("All stages")
+
+
+def test_the_theme_can_be_chosen_and_stays(site: Site, open_page: Open) -> None:
+    page = open_page(f"{site.url}/view/events", color_scheme="light")
+    page.locator("#theme").select_option("dark")
+    assert page.evaluate("getComputedStyle(document.documentElement).colorScheme") == "dark"
+    page.reload()
+    assert page.evaluate("getComputedStyle(document.documentElement).colorScheme") == "dark"
+    expect(page.locator("#theme")).to_have_value("dark")
+
+
+def test_hostile_text_is_shown_as_text(site: Site, open_page: Open) -> None:
+    event = next(event for event in reversed(site.world.events) if event["eventType"] == "artifact_failed")
+    page_url = f"{site.url}/view/artifact?id={event['artifactId']}"
+    before = dict(event)
+    event |= {"errorMessage": HOSTILE, "errorCode": LONG, "orgName": HOSTILE, "newStatus": LONG}
+    try:
+        page = open_page(page_url)
+        page.set_viewport_size(PHONE)
+        is_settled(page)
+        expect(page.locator(".timeline .error-text").last).to_contain_text(
+            "<script>document.title='broken'</script><img src=x"
+        )
+        assert page.title() == "Artifact · Voice Monitoring"
+        assert page.locator("main script, main img").count() == 0
+        assert page.evaluate("document.documentElement.scrollWidth") <= 375
+        events = open_page(f"{site.url}/view/events?errors=1")
+        events.set_viewport_size(PHONE)
+        is_settled(events)
+        assert events.locator("main script, main img").count() == 0
+        assert events.evaluate("document.documentElement.scrollWidth") <= 375
+        assert events.locator("tr.opens").evaluate_all("rows => Math.max(...rows.map(row => row.offsetHeight))") < 400
+    finally:
+        event.clear()
+        event |= before
+
+
+def test_while_the_worker_recovers_the_page_says_so_and_comes_back_by_itself(site: Site, open_page: Open) -> None:
+    page = open_page(site.url, tolerated=("503",))
+    is_settled(page)
+    site.trouble.recovering = "the counters' changelog is still being read"
+    try:
+        expect(page.locator(".connection")).to_contain_text("Recovering: the counters' changelog is still being read")
+        fresh = open_page(site.url, tolerated=("503",))
+        expect(fresh.locator(".failure.recovering").first).to_contain_text("tries again by itself")
+    finally:
+        site.trouble.recovering = None
+    is_settled(page)
+    is_settled(fresh)
+    expect(fresh.locator(".card")).to_have_count(6)
+
+
+def test_stale_figures_say_how_old_they_are(site: Site, open_page: Open) -> None:
+    site.trouble.lag_ms = 40_000
+    try:
+        page = open_page(site.url)
+        expect(page.locator(".connection")).to_have_text(re.compile(r"^Stale, last update 4\d s ago$"))
+    finally:
+        site.trouble.lag_ms = 0
+    expect(page.locator(".connection")).to_have_text("Live")

@@ -1,0 +1,99 @@
+"""The web application on a made-up worker, served on a Unix socket."""
+
+import tempfile
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+from aiohttp import web
+
+from app.domain.windows import HOUR_MS, MINUTE_MS
+from app.runtime.settings import Settings
+from app.web.contract import TableInfo
+from app.web.server import build_web
+from tables.counters import CountersTable
+
+NOW_MS = 493_000 * HOUR_MS + 30 * MINUTE_MS
+STAFF, OWN = "staff-token-of-the-tests", "token-of-organisation-one"
+ONE, OTHER = "org one/ü", "org_two"
+TOKENS = f"anna staff {STAFF}; one organization:org%20one%2F%C3%BC {OWN}"
+
+
+class Figures(CountersTable):
+    """The real counters without a Kafka behind them."""
+
+    def __init__(self, partitions: int = 2) -> None:
+        self.partitions, self._partitions, self._retention_ms, self._writer = partitions, {}, 3 * HOUR_MS, "worker-1"
+        self.as_of = lambda partition: NOW_MS
+
+    def count(self, organization_id: str | None, index: int, count: int = 1, minutes_ago: int = 0) -> None:
+        """Count in partition 0."""
+        state = self.partition(0)
+        state.apply({(organization_id, NOW_MS // MINUTE_MS - minutes_ago, (index,)): count}, state.applied + 1)
+
+
+@dataclass
+class MadeUpWorker:
+    """A `WorkerView` whose state a test chooses."""
+
+    counters: Any = field(default_factory=Figures)
+    reasons: list[str] = field(default_factory=list)
+    recovering: str | None = None
+    at_ms: int = NOW_MS
+
+    def not_ready(self) -> list[str]:
+        return self.reasons
+
+    def incomplete(self) -> str | None:
+        return self.recovering
+
+    def as_of_ms(self) -> int:
+        return self.at_ms
+
+    def now_ms(self) -> int:
+        return self.at_ms
+
+    def tables(self) -> list[TableInfo]:
+        return [TableInfo("counters", "Events by counter type", "t-counters-changelog", [0], len(self.counters))]
+
+    def exposition(self) -> bytes:
+        return b"voicemon_ready 1\n"
+
+
+@dataclass
+class Site:
+    """A served application."""
+
+    session: aiohttp.ClientSession
+    worker: MadeUpWorker
+    app: web.Application
+
+    async def ask(self, path: str, token: str = "", method: str = "GET", **options: Any) -> tuple[int, Any, Any]:
+        """Status, body (JSON or text) and headers; redirects are not followed."""
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        headers |= options.pop("headers", {})
+        url = f"http://localhost{path}"
+        async with self.session.request(method, url, headers=headers, allow_redirects=False, **options) as answer:
+            is_json = answer.content_type == "application/json"
+            return answer.status, await (answer.json() if is_json else answer.text()), answer.headers
+
+
+@asynccontextmanager
+async def served(worker: MadeUpWorker | None = None, **settings: Mapping[str, Any]) -> AsyncIterator[Site]:
+    """Serve while the block runs; keyword arguments are groups of settings."""
+    worker = worker or MadeUpWorker()
+    app = build_web(worker, Settings.model_validate(settings))
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.2)
+    await runner.setup()
+    with tempfile.TemporaryDirectory(prefix="voicemon-web-") as folder:
+        path = str(Path(folder) / "web.sock")
+        await web.UnixSite(runner, path).start()
+        jar, connector = aiohttp.DummyCookieJar(), aiohttp.UnixConnector(path)
+        try:
+            async with aiohttp.ClientSession(connector=connector, cookie_jar=jar) as session:
+                yield Site(session, worker, app)
+        finally:
+            await runner.cleanup()
