@@ -2,7 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -61,6 +62,16 @@ def state_producer(settings: KafkaSettings) -> AIOKafkaProducer:
         max_request_size=settings.max_message_bytes + DEAD_LETTER_ALLOWANCE,
         request_timeout_ms=30_000,
     )
+
+
+@asynccontextmanager
+async def connected(consumer: AIOKafkaConsumer) -> AsyncIterator[AIOKafkaConsumer]:
+    """The consumer, connected while the block runs; also one that cannot connect is closed, which its own block omits."""
+    try:
+        await consumer.start()
+        yield consumer
+    finally:
+        await consumer.stop()
 
 
 def state_consumer(settings: KafkaSettings) -> AIOKafkaConsumer:

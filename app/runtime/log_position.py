@@ -6,7 +6,7 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError, KafkaTimeoutError
 
-from app.runtime.broker import application_id, state_consumer
+from app.runtime.broker import application_id, connected, state_consumer
 from app.runtime.clock import Clock
 from app.runtime.errors import BrokerUnavailable
 from app.runtime.settings import KafkaSettings
@@ -47,7 +47,7 @@ async def group_lag(settings: KafkaSettings) -> dict[int, tuple[int, int]]:
     """
     try:
         committed = await committed_offsets(settings)
-        async with state_consumer(settings) as consumer:
+        async with connected(state_consumer(settings)) as consumer:
             partitions = await topic_partitions(consumer, Topics(settings.topic_prefix).events)
             ends = await consumer.end_offsets(partitions)
             starts = await consumer.beginning_offsets(partitions)
@@ -63,7 +63,7 @@ async def stored_until_ms(settings: KafkaSettings, clock: Clock) -> int:
     does not answer, or does not hand the record out in time.
     """
     asked_ms = clock.now_ms()
-    async with state_consumer(settings) as consumer:
+    async with connected(state_consumer(settings)) as consumer:
         partitions = await topic_partitions(consumer, Topics(settings.topic_prefix).events)
         ends = await consumer.end_offsets(partitions)
         committed = await committed_offsets(settings)
@@ -77,7 +77,7 @@ async def read_records(settings: KafkaSettings, partition: int, offsets: Sequenc
     Raises KafkaError if Kafka does not answer, KeyError if a record is no longer in the log.
     """
     tp = TopicPartition(Topics(settings.topic_prefix).events, partition)
-    async with state_consumer(settings) as consumer:
+    async with connected(state_consumer(settings)) as consumer:
         consumer.assign([tp])
         found: dict[int, Any] = {}
         for offset in offsets:
