@@ -66,7 +66,7 @@ def state_producer(settings: KafkaSettings) -> AIOKafkaProducer:
 
 @asynccontextmanager
 async def connected(consumer: AIOKafkaConsumer) -> AsyncIterator[AIOKafkaConsumer]:
-    """The consumer, connected while the block runs; also one that cannot connect is closed, which its own block omits."""
+    """The consumer, connected while the block runs; one that cannot connect is closed, too."""
     try:
         await consumer.start()
         yield consumer
