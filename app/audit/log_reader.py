@@ -9,6 +9,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError
 
 from app.runtime.errors import BrokerUnavailable, VoicemonError
+from app.runtime.kafka_access import client_options
 from app.runtime.log_position import topic_partitions
 from app.runtime.settings import KafkaSettings
 
@@ -78,7 +79,7 @@ class LogReader:
 async def log_reader(settings: KafkaSettings) -> AsyncIterator[LogReader]:
     """A reader that is connected while the block runs. Raises BrokerUnavailable if Kafka does not answer."""
     consumer = AIOKafkaConsumer(
-        bootstrap_servers=settings.bootstrap,
+        **client_options(settings),
         client_id="voicemon-audit",
         group_id=None,
         enable_auto_commit=False,

@@ -11,6 +11,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import IncompatibleBrokerVersion, KafkaError, TopicAlreadyExistsError, for_code
 
 from app.runtime.errors import BrokerUnavailable, VoicemonError
+from app.runtime.kafka_access import client_options
 from app.runtime.settings import KafkaSettings
 from app.runtime.topics import Topics
 
@@ -50,7 +51,7 @@ def changelog_name(settings: KafkaSettings, table: str) -> str:
 def state_producer(settings: KafkaSettings) -> AIOKafkaProducer:
     """Producer for changelogs and dead letters: each delivery can be awaited, order within a partition is kept."""
     return AIOKafkaProducer(
-        bootstrap_servers=settings.bootstrap,
+        **client_options(settings),
         client_id="voicemon-state",
         acks="all",
         enable_idempotence=True,
@@ -66,7 +67,7 @@ def state_producer(settings: KafkaSettings) -> AIOKafkaProducer:
 def state_consumer(settings: KafkaSettings) -> AIOKafkaConsumer:
     """Consumer outside any group, for reading a changelog from its start."""
     return AIOKafkaConsumer(
-        bootstrap_servers=settings.bootstrap,
+        **client_options(settings),
         client_id="voicemon-restore",
         group_id=None,
         enable_auto_commit=False,
@@ -82,9 +83,7 @@ async def prepare_topics(settings: KafkaSettings, tables: tuple[str, ...]) -> in
     Changelogs get as many partitions as `voice-events` has. Raises BrokerUnavailable if Kafka does not answer.
     """
     topics = Topics(settings.topic_prefix)
-    admin = AIOKafkaAdminClient(
-        bootstrap_servers=settings.bootstrap, client_id="voicemon-admin", request_timeout_ms=10_000
-    )
+    admin = AIOKafkaAdminClient(**client_options(settings), client_id="voicemon-admin", request_timeout_ms=10_000)
     try:
         await admin.start()
         await _create(admin, _published(topics, settings), settings.replication_factor)

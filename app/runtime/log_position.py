@@ -9,6 +9,7 @@ from aiokafka.errors import KafkaError, KafkaTimeoutError
 from app.runtime.broker import application_id, state_consumer
 from app.runtime.clock import Clock
 from app.runtime.errors import BrokerUnavailable
+from app.runtime.kafka_access import client_options
 from app.runtime.settings import KafkaSettings
 from app.runtime.topics import Topics
 
@@ -23,7 +24,7 @@ async def committed_offsets(settings: KafkaSettings) -> dict[int, int]:
     # A group consumer that never joins. The admin client takes a coordinator that is still loading, as after a restart
     # of the broker, for a group without commits.
     consumer = AIOKafkaConsumer(
-        bootstrap_servers=settings.bootstrap,
+        **client_options(settings),
         client_id="voicemon-commits",
         group_id=application_id(settings),
         enable_auto_commit=False,

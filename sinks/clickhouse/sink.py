@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from itertools import groupby
 from operator import itemgetter
-from urllib.parse import urlsplit
 
+import lz4.frame  # type: ignore[import-untyped]
 import zstandard
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import Error
@@ -18,15 +18,15 @@ from clickhouse_connect.driver.exceptions import Error
 from app.runtime.errors import RowRefused, SinkUnavailable, VoicemonError
 from app.runtime.settings import ClickHouseSettings
 from sinks.base import Batch, RefusedRow, Row, WriteResult
-from sinks.clickhouse.client import connect
+from sinks.clickhouse.client import connect, insert_codec
 from sinks.clickhouse.errors import TooManyPartitions, classify, outage, unreachable
+from sinks.clickhouse.explain import AUTHENTICATION_FAILED
 from sinks.clickhouse.rows import event_time_ms
 
 Rows = Sequence[Row]
 
 HOUR_MS = 3_600_000
 THREADS = 4
-LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 REFUSALS_IN_A_ROW = 100
 """So many refusals with nothing stored between them mean a wrong schema, not wrong rows."""
 PROBES = 16
@@ -39,6 +39,10 @@ INSERT_SETTINGS = {
     "input_format_skip_unknown_fields": "0",
     # The default of ClickHouse 26 gathers small inserts of many clients; ours are large already.
     "async_insert": "0",
+}
+CLUSTER_SETTINGS = {
+    # Otherwise rows are acknowledged while they wait on one server's disk for the shard that they belong to.
+    "distributed_foreground_insert": "1",
 }
 
 
@@ -64,7 +68,8 @@ class ClickHouseSink:
         self._settings = settings
         self._run_id = run_id
         self._table = f"{settings.database}.events"
-        self._is_remote = urlsplit(settings.url).hostname not in LOOPBACK
+        self._codec = insert_codec(settings)
+        self._insert_settings = INSERT_SETTINGS | (CLUSTER_SETTINGS if settings.cluster else {})
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="clickhouse-sink")
         self._local = threading.local()
         self._clients: list[Client] = []
@@ -133,6 +138,9 @@ class ClickHouseSink:
         except TimeoutError:
             raise SinkUnavailable(f"ClickHouse did not answer within {deadline:g} s", code="timeout") from None
         except Error as error:
+            if error.code in AUTHENTICATION_FAILED:
+                # A password file may hold another password by now: the next attempts connect anew.
+                self._local = threading.local()
             raise classify(error) from error
         except OSError as error:
             raise unreachable(error) from error
@@ -142,9 +150,9 @@ class ClickHouseSink:
         token = self._token(batch, part, body)
         self._client().raw_insert(
             self._table,
-            insert_block=zstandard.compress(body, 1) if self._is_remote else body,
-            compression="zstd" if self._is_remote else None,
-            settings=INSERT_SETTINGS | {"insert_deduplication_token": token},
+            insert_block=_compressed(body, self._codec),
+            compression=self._codec,
+            settings=self._insert_settings | {"insert_deduplication_token": token},
             fmt="JSONEachRow",
         )
 
@@ -168,8 +176,18 @@ class ClickHouseSink:
         try:
             return connect(self._settings)
         except VoicemonError as error:
-            # The number behind the sentence tells an outage from a case for an operator.
-            raise outage(error.__cause__) if isinstance(error.__cause__, Error) else error from error
+            if isinstance(error, SinkUnavailable) and error.needs_operator:
+                raise
+            if isinstance(error.__cause__, Error):
+                # The number behind the sentence tells an outage from a case for an operator.
+                raise outage(error.__cause__) from error
+            raise SinkUnavailable(str(error), code="settings", needs_operator=True) from error
+
+
+def _compressed(body: bytes, codec: str | None) -> bytes:
+    if codec == "zstd":
+        return zstandard.compress(body, 1)
+    return bytes(lz4.frame.compress(body)) if codec == "lz4" else body
 
 
 def _pieces(part: Rows, index: int | None) -> list[Rows]:
