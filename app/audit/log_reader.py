@@ -10,6 +10,7 @@ from aiokafka.errors import KafkaError
 
 from app.runtime.errors import BrokerUnavailable, VoicemonError
 from app.runtime.kafka_access import client_options
+from app.runtime.kafka_errors import broker_error
 from app.runtime.log_position import topic_partitions
 from app.runtime.settings import KafkaSettings
 
@@ -91,6 +92,6 @@ async def log_reader(settings: KafkaSettings) -> AsyncIterator[LogReader]:
         await consumer.start()
         yield LogReader(consumer)
     except (KafkaError, ConnectionError) as error:
-        raise BrokerUnavailable.at(settings.bootstrap, error) from error
+        raise await broker_error(settings, error) from error
     finally:
         await consumer.stop()

@@ -10,6 +10,7 @@ from aiokafka.errors import KafkaError
 
 from app.runtime.errors import VoicemonError
 from app.runtime.kafka_access import security_options
+from app.runtime.kafka_errors import refusal
 from app.runtime.settings import KafkaSecurity
 
 ANSWER_SECONDS = 10.0
@@ -28,9 +29,14 @@ def require_topic(bootstrap: str, security: KafkaSecurity, topic: str, seconds: 
     try:
         facts = asyncio.run(_describe(bootstrap, security, topic, seconds))
     except (KafkaError, OSError, TimeoutError) as error:
-        raise VoicemonError(
-            f"Kafka at {bootstrap} does not answer: start it with `voicemon stack up` "
-            "or name another one with --bootstrap or VOICEMON_KAFKA_BOOTSTRAP."
+        told = asyncio.run(refusal(bootstrap, security))
+        raise (
+            VoicemonError(told)
+            if told
+            else VoicemonError(
+                f"Kafka at {bootstrap} does not answer: start it with `voicemon stack up` "
+                "or name another one with --bootstrap or VOICEMON_KAFKA_BOOTSTRAP."
+            )
         ) from error
     if facts is None:
         raise VoicemonError(

@@ -12,6 +12,8 @@ from aiokafka.errors import IncompatibleBrokerVersion, KafkaError, TopicAlreadyE
 
 from app.runtime.errors import BrokerUnavailable, VoicemonError
 from app.runtime.kafka_access import client_options
+from app.runtime.kafka_errors import broker_error, quiet_client, require_rights
+from app.runtime.kafka_rights import Needs, missing_rights
 from app.runtime.settings import KafkaSettings
 from app.runtime.topics import Topics
 
@@ -80,12 +82,15 @@ def state_consumer(settings: KafkaSettings) -> AIOKafkaConsumer:
 async def prepare_topics(settings: KafkaSettings, tables: tuple[str, ...]) -> int:
     """Create the topics that are missing; the number of partitions of `voice-events`.
 
-    Changelogs get as many partitions as `voice-events` has. Raises BrokerUnavailable if Kafka does not answer.
+    Changelogs get as many partitions as `voice-events` has. Raises BrokerUnavailable if Kafka does not answer,
+    VoicemonError that names the rights which the user lacks.
     """
     topics = Topics(settings.topic_prefix)
     admin = AIOKafkaAdminClient(**client_options(settings), client_id="voicemon-admin", request_timeout_ms=10_000)
     try:
-        await admin.start()
+        with quiet_client():
+            await admin.start()
+        require_rights(await missing_rights(admin, worker_needs(settings, tables)), settings)
         await _create(admin, _published(topics, settings), settings.replication_factor)
         [partitions] = await _partitions(admin, [topics.events])
         changelogs = [TopicSpec(changelog_name(settings, table), partitions, COMPACTED) for table in tables]
@@ -93,9 +98,20 @@ async def prepare_topics(settings: KafkaSettings, tables: tuple[str, ...]) -> in
         await _partitions(admin, [spec.name for spec in changelogs])
         return partitions
     except (KafkaError, OSError, IncompatibleBrokerVersion) as error:
-        raise BrokerUnavailable.at(settings.bootstrap, error) from error
+        raise await broker_error(settings, error) from error
     finally:
         await admin.close()
+
+
+def worker_needs(settings: KafkaSettings, tables: tuple[str, ...]) -> Needs:
+    """The rights that a worker has to have on topics and group."""
+    topics = Topics(settings.topic_prefix)
+    changelogs = {changelog_name(settings, table) for table in tables}
+    return Needs(
+        reads=frozenset({topics.events, *changelogs}),
+        writes=frozenset({topics.dead_letters, *changelogs}),
+        group=application_id(settings),
+    )
 
 
 def _published(topics: Topics, settings: KafkaSettings) -> list[TopicSpec]:

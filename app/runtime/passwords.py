@@ -1,5 +1,6 @@
 """Passwords, from a variable or from a file such as a mounted secret."""
 
+import re
 from pathlib import Path
 
 from pydantic import SecretStr
@@ -26,3 +27,8 @@ def read_setting_file(file: Path, variable: str) -> bytes:
         raise VoicemonError(
             f"{variable} names {file}, which cannot be read ({error.strerror}): correct the path or its rights"
         ) from error
+
+
+def masked_url(text: str) -> str:
+    """The text without the user and password that a URL in it may carry."""
+    return re.sub(r"//[^/@\s]*@", "//********@", text)

@@ -213,6 +213,18 @@ class Settings(BaseSettings):
         """
         return cls()
 
+    @classmethod
+    def from_known_names(cls) -> "Settings":
+        """The same without the variables that are no settings.
+
+        Raises pydantic.ValidationError if a value does not fit.
+        """
+        unknown = {name: os.environ.pop(name) for name in unknown_names()}  # noqa: TID251
+        try:
+            return cls()
+        finally:
+            os.environ.update(unknown)  # noqa: TID251
+
 
 def unknown_names() -> list[str]:
     """Variables of the environment that look like settings and are none, in alphabetical order."""

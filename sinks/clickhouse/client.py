@@ -13,7 +13,7 @@ from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.httputil import get_pool_manager
 
 from app.runtime.errors import VoicemonError
-from app.runtime.passwords import current_password, read_setting_file
+from app.runtime.passwords import current_password, masked_url, read_setting_file
 from app.runtime.settings import ClickHouseSettings
 from sinks.clickhouse.explain import StoreError, clear_errors, explain
 
@@ -129,7 +129,7 @@ def _address(text: str) -> _Address:
 
 
 def _no_url(text: str) -> VoicemonError:
-    return VoicemonError(f"VOICEMON_CLICKHOUSE_URL is {text!r}: use a URL like http://127.0.0.1:8123")
+    return VoicemonError(f"VOICEMON_CLICKHOUSE_URL is {masked_url(text)!r}: use a URL like http://127.0.0.1:8123")
 
 
 def _refuse_parameters(query: str) -> None:

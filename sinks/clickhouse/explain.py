@@ -13,6 +13,7 @@ from app.runtime.settings import ClickHouseSettings
 
 AUTHENTICATION_FAILED = {192, 193, 194, 516}
 ACCESS_DENIED = 497
+READONLY = 164
 # No such table, database or, for a view with parameters, table function.
 NOT_MIGRATED = {46, 60, 81}
 LONGEST_REASON = 300
