@@ -68,6 +68,7 @@ class StoreStub:
     behaviour: Behaviour | None = None
     at_connect: Refusal | None = None
     forced: dict[str, str] = field(default_factory=dict)
+    unknown: tuple[str, ...] = ()
     passwords: list[str] = field(default_factory=list)
     inserts: list[Insert] = field(default_factory=list)
 
@@ -76,7 +77,7 @@ class StoreStub:
         self.passwords.append(BasicAuth.decode(request.headers["Authorization"]).password)
         query = request.query.get("query", "")
         if not query.startswith("INSERT") and not body.startswith(b"INSERT"):
-            return self.at_connect.response() if self.at_connect else _hello(query.encode() + body, self.forced)
+            return self.at_connect.response() if self.at_connect else _hello(query.encode() + body, self)
         if self.behaviour is not None:
             return await self.behaviour(request)
         insert = Insert(dict(request.query), dict(request.headers), body.removeprefix(_statement(body)))
@@ -118,14 +119,14 @@ def _statement(body: bytes) -> bytes:
     return body[: body.index(b"\n") + 1] if body.startswith(b"INSERT") else b""
 
 
-def _hello(statement: bytes, forced: dict[str, str]) -> web.Response:
+def _hello(statement: bytes, stub: StoreStub) -> web.Response:
     if b"version()" in statement:
         return web.Response(body=b"26.9.2.1\tUTC\n", headers={"X-ClickHouse-Format": "TSV"})
     if b"system.settings" in statement:
-        values = tuple(forced.get(name, "") for name in SETTINGS)
-        return web.Response(
-            body=_native({"name": SETTINGS, "value": values}, [int(name in forced) for name in SETTINGS])
-        )
+        names = tuple(name for name in SETTINGS if name not in stub.unknown)
+        values = tuple(stub.forced.get(name, "") for name in names)
+        readonly = [int(name in stub.forced) for name in names]
+        return web.Response(body=_native({"name": names, "value": values}, readonly))
     return web.Response(body=b"")
 
 

@@ -15,8 +15,8 @@ from sinks.clickhouse.explain import ACCESS_DENIED, READONLY, first_line
 from sinks.clickhouse.schema import migrate
 
 PART = "clickhouse"
-MINIMUM_VERSION = (26, 4)
-"""The first that knows all settings of an insert (`input_format_column_name_matching_mode`)."""
+MINIMUM_VERSION = (25, 8)
+"""The oldest long-term release that the statements are written for."""
 
 MAY_NOT = (ACCESS_DENIED, READONLY)
 MOST_SKEW_MS = 60_000

@@ -59,7 +59,7 @@ def connect(settings: ClickHouseSettings) -> Client:
             autogenerate_session_id=False,
             client_name="voicemon",
             compress={"auto": True, "none": False}.get(settings.compression, settings.compression),
-            settings=dict(_settings(settings)),
+            settings=dict(cluster_settings(settings)),
             **_pool(settings, address),
         )
     _refuse_async_inserts(client)
@@ -74,8 +74,8 @@ def insert_codec(settings: ClickHouseSettings) -> str | None:
     return None if settings.compression == "none" else settings.compression
 
 
-def _settings(settings: ClickHouseSettings) -> Mapping[str, str]:
-    """What every statement carries.
+def cluster_settings(settings: ClickHouseSettings) -> Mapping[str, str]:
+    """What every statement carries: nothing for a single server.
 
     In a cluster a subquery is answered by the shard that asks it: all rows of an artifact are on one shard.
     """

@@ -33,12 +33,14 @@ PROBES = 16
 """Refusals within one write before such a suspicion ends it: enough to find good rows behind bad ones."""
 
 INSERT_SETTINGS = {
-    # Otherwise a key in another case fills a column too.
-    "input_format_column_name_matching_mode": "match_case",
     # A key that the table lacks means an old schema: refuse it rather than drop its value silently.
     "input_format_skip_unknown_fields": "0",
     # The default of ClickHouse 26 gathers small inserts of many clients; ours are large already.
     "async_insert": "0",
+}
+MATCH_CASE = {
+    # Otherwise a key in another case fills a column too. Servers before 26.4 know no other way, nor this setting.
+    "input_format_column_name_matching_mode": "match_case",
 }
 CLUSTER_SETTINGS = {
     # Otherwise rows are acknowledged while they wait on one server's disk for the shard that they belong to.
@@ -148,11 +150,13 @@ class ClickHouseSink:
     def _insert(self, batch: Batch, part: Rows) -> None:
         body = b"\n".join(map(itemgetter(1), part))
         token = self._token(batch, part, body)
-        self._client().raw_insert(
+        client = self._client()
+        matching = MATCH_CASE if MATCH_CASE.keys() <= client.server_settings.keys() else {}
+        client.raw_insert(
             self._table,
             insert_block=_compressed(body, self._codec),
             compression=self._codec,
-            settings=self._insert_settings | {"insert_deduplication_token": token},
+            settings=self._insert_settings | matching | {"insert_deduplication_token": token},
             fmt="JSONEachRow",
         )
 

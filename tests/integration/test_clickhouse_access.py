@@ -122,6 +122,13 @@ async def test_without_a_cluster_no_setting_of_clusters_is_sent() -> None:
     assert not {"distributed_foreground_insert", "distributed_product_mode"} & stub.inserts[0].params.keys()
 
 
+async def test_an_older_server_is_not_sent_a_setting_that_it_does_not_know() -> None:
+    async with running_stub() as stub:
+        stub.unknown = ("input_format_column_name_matching_mode",)
+        await write(stub)
+    assert "input_format_column_name_matching_mode" not in stub.inserts[0].params
+
+
 async def test_a_server_that_forces_async_inserts_is_refused() -> None:
     async with running_stub() as stub:
         stub.forced = {"async_insert": "1"}
