@@ -16,7 +16,7 @@ SETTINGS = (
     "distributed_product_mode",
     "input_format_column_name_matching_mode",
     "input_format_skip_unknown_fields",
-    "insert_deduplication_token",
+    "insert_deduplicate",
 )
 
 
@@ -27,10 +27,6 @@ class Insert:
     params: dict[str, str]
     headers: dict[str, str]
     body: bytes
-
-    @property
-    def token(self) -> str:
-        return self.params["insert_deduplication_token"]
 
     @property
     def lines(self) -> list[bytes]:
