@@ -146,8 +146,9 @@ def test_the_store_says_what_is_wrong_with_it(store: Settings, monkeypatch: pyte
     assert ahead.startswith("the server's clock is 90 s ahead of this machine's")
     [behind] = told_of(store, 90_000)
     assert behind.startswith("the server's clock is 90 s behind this machine's")
-    [cluster] = told_of(with_store(store, cluster="main"))
+    cluster, placed = told_of(with_store(store, cluster="main"))
     assert cluster.startswith("the server knows no cluster 'main'")
+    assert "was made without a cluster" in placed
     monkeypatch.setattr("app.checks.store.MINIMUM_VERSION", (99, 1))
     [old] = told_of(store)
     assert old.endswith("upgrade it to 99.1 or later")
