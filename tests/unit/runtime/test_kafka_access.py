@@ -1,4 +1,7 @@
+import asyncio
+import socket
 import ssl
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +87,32 @@ def test_what_cannot_work_is_said_before_anything_connects(wrong: dict[str, Any]
 def test_the_local_broker_gets_no_proof_of_another_one() -> None:
     local = without_security(KafkaSettings(**SASL, partitions=9), "127.0.0.1:1", replication_factor=1)
     assert (local, local.partitions) == (KafkaSettings(bootstrap="127.0.0.1:1", partitions=9), 9)
+
+
+@pytest.mark.enable_socket
+async def test_a_connection_is_closed_without_waiting_for_the_broker_s_goodbye(authority: Authority) -> None:
+    identity = authority.identity("broker")
+    server_side = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    server_side.load_cert_chain(identity.certificate, identity.key)
+    is_over = threading.Event()
+
+    def hold(listener: socket.socket) -> None:
+        """A broker that takes a connection and then says nothing."""
+        with server_side.wrap_socket(listener.accept()[0], server_side=True):
+            is_over.wait(30)
+
+    security = KafkaSecurity(security_protocol="SSL", tls_ca_file=authority.certificate)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        broker = threading.Thread(target=hold, args=(listener,))
+        broker.start()
+        try:
+            context = client_options(KafkaSettings(**security.model_dump()))["ssl_context"]
+            _, writer = await asyncio.open_connection(*listener.getsockname(), ssl=context)
+            writer.close()
+            await asyncio.wait_for(writer.wait_closed(), 5)
+        finally:
+            is_over.set()
+            broker.join(10)
 
 
 def test_an_empty_variable_names_no_file(monkeypatch: pytest.MonkeyPatch) -> None:
