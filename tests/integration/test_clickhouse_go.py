@@ -13,6 +13,7 @@ import pytest
 from app.runtime.settings import ClickHouseSettings, Settings
 from sinks.clickhouse.client import connect
 from sinks.clickhouse.schema import migrate
+from tests.endpoint_process import EndpointProcess
 from tests.integration.store.rows import event_line, insert
 
 PROGRAM = Path(__file__).parents[1] / "clickhouse_go"
@@ -43,9 +44,10 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def store(clickhouse: ClickHouseSettings, unique_prefix: str) -> Iterator[ClickHouseSettings]:
-    """A database with four events of two hours."""
-    settings = Settings(clickhouse=clickhouse.model_copy(update={"database": f"{unique_prefix}db"}))
+def store(tmp_path: Path) -> Iterator[ClickHouseSettings]:
+    """An embedded endpoint, which has a read-only user, with four events of two hours."""
+    endpoint = EndpointProcess(tmp_path)
+    settings = Settings(clickhouse=endpoint.settings)
     client = connect(settings.clickhouse)
     migrate(client, settings)
     this_hour = time.time_ns() // 1_000_000 // HOUR_MS * HOUR_MS
@@ -63,8 +65,8 @@ def store(clickhouse: ClickHouseSettings, unique_prefix: str) -> Iterator[ClickH
     ]
     insert(client, lines)
     yield settings.clickhouse
-    client.command(f"DROP DATABASE {settings.clickhouse.database}")
     client.close()
+    endpoint.stop()
 
 
 def test_grafana_s_driver_reads_series_and_rows_as_the_read_only_user(program: Path, store: ClickHouseSettings) -> None:

@@ -17,6 +17,7 @@ from app.runtime.clock import SystemClock
 from app.runtime.settings import ClickHouseSettings, Settings
 from sinks.clickhouse.client import connect
 from sinks.clickhouse.schema import migrate
+from tests.endpoint_process import READONLY, EndpointProcess
 from tests.workers import environment, worker_settings
 
 
@@ -139,7 +140,7 @@ def with_store(settings: Settings, **changes: Any) -> Settings:
 def test_the_store_says_what_is_wrong_with_it(store: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     assert told_of(store) == []
     [wrong] = told_of(with_store(store, password=SecretStr("wrong-password")))
-    assert "refuses user 'voicemon_writer': set VOICEMON_CLICKHOUSE_USER" in wrong
+    assert f"refuses user {store.clickhouse.user!r}: set VOICEMON_CLICKHOUSE_USER" in wrong
     [unknown] = told_of(with_store(store, database="elsewhere"))
     assert unknown.startswith("there is no database 'elsewhere': run 'voicemon migrate'")
     [ahead] = told_of(store, -90_000)
@@ -155,8 +156,13 @@ def test_the_store_says_what_is_wrong_with_it(store: Settings, monkeypatch: pyte
 
 
 @pytest.mark.clickhouse
-def test_a_user_that_may_not_insert_is_told_which_grant_it_lacks(store: Settings) -> None:
-    reader = store.clickhouse.readonly_user, store.clickhouse.readonly_password
-    told = told_of(with_store(store, user=reader[0], password=reader[1]))
-    assert "user 'voicemon_reader' may not insert" in told[-1]
+def test_a_user_that_may_not_insert_is_told_which_grant_it_lacks(tmp_path: Path) -> None:
+    endpoint = EndpointProcess(tmp_path)
+    store = Settings(clickhouse=endpoint.settings)
+    client = connect(store.clickhouse)
+    migrate(client, store)
+    client.close()
+    told = told_of(with_store(store, user=READONLY[0], password=SecretStr(READONLY[1])))
+    endpoint.stop()
+    assert f"user '{READONLY[0]}' may not insert" in told[-1]
     assert "grant it INSERT" in told[-1]

@@ -10,6 +10,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from pydantic import SecretStr
 
 from app.audit.log_reader import log_reader
+from app.checks.kafka import check_kafka
 from app.publisher import AsyncPublisher, Publisher
 from app.publisher.topic import require_topic
 from app.runtime.broker import application_id, prepare_topics
@@ -136,3 +137,15 @@ async def test_asking_for_rights_writes_nothing(kafka: SecuredKafka) -> None:
     finally:
         await admin.close()
     assert {end for _, end in (await group_lag(login)).values()} == {0}
+
+
+async def test_the_check_of_the_settings_says_the_same(kafka: SecuredKafka) -> None:
+    assert [finding.problem for finding in await check_kafka(kafka.login())] == ["", ""]
+    wrong = await check_kafka(kafka.login(password=SecretStr("wrong-password")))
+    assert [finding.problem.partition(": ")[0] for finding in wrong] == [
+        f"Kafka at {kafka.sasl} refuses user 'monitor'"
+    ]
+    limited = await check_kafka(kafka.login(user="limited", topic_prefix="checked_"))
+    assert "write topic checked_voice-events-dead-letter" in limited[1].problem
+    [missing] = await check_kafka(kafka.login(password_file=Path("/nowhere")))
+    assert missing.problem.startswith("VOICEMON_KAFKA_PASSWORD_FILE names /nowhere, which cannot be read")
