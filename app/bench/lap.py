@@ -6,10 +6,15 @@ from pathlib import Path
 import msgspec
 
 from app.runtime.errors import VoicemonError
+from app.runtime.kafka_access import without_security
+from app.runtime.settings import KafkaSettings, Settings
 
 
 class Task(msgspec.Struct):
-    """One measurement in a process of its own; `group` names it uniquely in the cluster."""
+    """One measurement in a process of its own; `group` names it uniquely in the cluster.
+
+    `is_secured`: the brokers want the proof that the environment's settings hold, which no command line may show.
+    """
 
     contender: str
     bootstrap: str
@@ -18,6 +23,14 @@ class Task(msgspec.Struct):
     events: int
     partitions: int
     seconds: float
+    is_secured: bool = False
+
+    def kafka(self) -> KafkaSettings:
+        """How to reach the brokers."""
+        settings = Settings.from_environment().kafka
+        if self.is_secured:
+            return settings.model_copy(update={"bootstrap": self.bootstrap})
+        return without_security(settings, self.bootstrap)
 
 
 class Result(msgspec.Struct):

@@ -8,7 +8,8 @@ from aiokafka.errors import KafkaError, KafkaTimeoutError
 
 from app.runtime.broker import application_id, connected, state_consumer
 from app.runtime.clock import Clock
-from app.runtime.errors import BrokerUnavailable
+from app.runtime.kafka_access import client_options
+from app.runtime.kafka_errors import broker_error
 from app.runtime.settings import KafkaSettings
 from app.runtime.topics import Topics
 
@@ -23,7 +24,7 @@ async def committed_offsets(settings: KafkaSettings) -> dict[int, int]:
     # A group consumer that never joins. The admin client takes a coordinator that is still loading, as after a restart
     # of the broker, for a group without commits.
     consumer = AIOKafkaConsumer(
-        bootstrap_servers=settings.bootstrap,
+        **client_options(settings),
         client_id="voicemon-commits",
         group_id=application_id(settings),
         enable_auto_commit=False,
@@ -53,7 +54,7 @@ async def group_lag(settings: KafkaSettings) -> dict[int, tuple[int, int]]:
             starts = await consumer.beginning_offsets(partitions)
         return {tp.partition: (committed.get(tp.partition, starts[tp]), ends[tp]) for tp in partitions}
     except (KafkaError, OSError) as error:
-        raise BrokerUnavailable.at(settings.bootstrap, error) from error
+        raise await broker_error(settings, error) from error
 
 
 async def stored_until_ms(settings: KafkaSettings, clock: Clock) -> int:

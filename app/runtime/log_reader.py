@@ -9,6 +9,8 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError
 
 from app.runtime.errors import BrokerUnavailable, VoicemonError
+from app.runtime.kafka_access import client_options
+from app.runtime.kafka_errors import broker_error
 from app.runtime.log_position import topic_partitions
 from app.runtime.settings import KafkaSettings
 
@@ -89,7 +91,7 @@ class LogReader:
 async def log_reader(settings: KafkaSettings) -> AsyncIterator[LogReader]:
     """A reader that is connected while the block runs. Raises BrokerUnavailable if Kafka does not answer."""
     consumer = AIOKafkaConsumer(
-        bootstrap_servers=settings.bootstrap,
+        **client_options(settings),
         client_id="voicemon-audit",
         group_id=None,
         enable_auto_commit=False,
@@ -101,6 +103,6 @@ async def log_reader(settings: KafkaSettings) -> AsyncIterator[LogReader]:
         await consumer.start()
         yield LogReader(consumer)
     except (KafkaError, ConnectionError) as error:
-        raise BrokerUnavailable.at(settings.bootstrap, error) from error
+        raise await broker_error(settings, error) from error
     finally:
         await consumer.stop()
