@@ -139,7 +139,11 @@ DURATIONS: list[tuple[dict[str, Any], int | None, Anomalies]] = [
         None,
         Anomalies(bad_durations=1, any_found=True),
     ),
-    ({"stageStartedAt": 17, "stageCompletedAt": 10, "durationMs": -5}, None, Anomalies(bad_durations=1, any_found=True)),
+    (
+        {"stageStartedAt": 17, "stageCompletedAt": 10, "durationMs": -5},
+        None,
+        Anomalies(bad_durations=1, any_found=True),
+    ),
     ({"stageStartedAt": 10}, None, Anomalies()),
     ({"stageCompletedAt": 10, "durationMs": 5}, 5, Anomalies()),
     (
