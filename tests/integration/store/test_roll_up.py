@@ -235,6 +235,20 @@ def test_a_late_start_gives_its_stage_a_duration(store: Client, roll_up: RollUp,
     assert rows(store, "hourly")[MIDNIGHT + 5 * HOUR, ""]["avgClaimsExtractionLatency"] == 7000
 
 
+def test_a_row_of_an_hour_whose_records_are_not_all_stored_is_not_complete(
+    store: Client, roll_up: RollUp, clock: ManualClock
+) -> None:
+    insert(store, [event_line(1)])
+    roll_up.recompute(MIDNIGHT, MIDNIGHT + 2 * HOUR)
+    roll_up.run_once(MIDNIGHT + HOUR)
+    shown = historical_metrics(store, "hourly", MIDNIGHT, MIDNIGHT + DAY, None, clock.now)
+    assert [row.complete for row in shown] == [True, False]
+    run(roll_up, clock)
+    shown = historical_metrics(store, "hourly", MIDNIGHT, MIDNIGHT + DAY, None, clock.now)
+    assert [row.complete for row in shown] == [True] * 24
+    assert historical_metrics(store, "daily", MIDNIGHT, MIDNIGHT, None, clock.now)[0].complete
+
+
 def test_a_range_in_the_future_holds_nothing(store: Client, roll_up: RollUp, clock: ManualClock) -> None:
     insert(store, [event_line(1)])
     result = roll_up.recompute(10**15, 10**16)
