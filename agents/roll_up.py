@@ -117,6 +117,13 @@ class RollUp:
         hours = self._range(-(-from_ms // 1000), min(to_ms // 1000, closed_s), closed_s)
         return self._run(hours, everything=True, dry_run=dry_run)
 
+    def compute_days(self, days_s: list[int]) -> list[int]:
+        """Compute days, given by their starts in epoch seconds, out of their hours; those that succeeded.
+
+        Raises SinkUnavailable if ClickHouse does not answer.
+        """
+        return self._compute_days(days_s, [])
+
     def frozen_until_ms(self) -> int:
         """Start of the first day whose events are all still on disk; earlier periods are never computed again."""
         retention = self._settings.retention

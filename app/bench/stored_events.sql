@@ -1,4 +1,4 @@
--- {events} events of one day's share: ten of each artifact, all within its hour; hours follow each other from {from_ms}
+-- {events} events from number {first} on: ten of each artifact, all within its hour; hours follow each other from {from_ms}
 -- on, {per_hour} events each. Every tenth artifact leaves out the stage times, so that its stages are paired.
 INSERT INTO events
 (
