@@ -70,6 +70,7 @@ export class Live extends EventTarget {
     source.addEventListener("heartbeat", () => this.#heard(source));
     source.addEventListener("counters", (message) => this.#heard(source, () => this.#count(JSON.parse(message.data))));
     source.addEventListener("events", (message) => this.#heard(source, () => this.#list(JSON.parse(message.data))));
+    source.addEventListener("recovering", (message) => this.#lost(source, JSON.parse(message.data)));
     source.addEventListener("error", () => this.#failed(source));
   }
 
@@ -79,6 +80,12 @@ export class Live extends EventTarget {
     this.#retryMs = FIRST_RETRY_MS;
     this.#become("live");
     take();
+  }
+
+  #lost(source, { message }) {
+    if (source !== this.#source) return;
+    this.#heardAt = Date.now();
+    this.#become("recovering", message);
   }
 
   #failed(source) {
