@@ -51,13 +51,14 @@ export function installOrganizations(control, viewer, choose, named) {
   };
 
   const learn = (rows) => {
-    const before = [known.size, chosen && nameOf(chosen)];
+    const shown = () => [...known].map(nameOf).join("\n");
+    const before = [shown(), chosen && nameOf(chosen)];
     for (const { organizationId, orgName } of rows) {
       if (!organizationId) continue;
       if (orgName && orgName !== UNKNOWN) names.set(organizationId, orgName);
       known.add(organizationId);
     }
-    if (known.size !== before[0] && document.activeElement !== control) draw();
+    if (shown() !== before[0] && document.activeElement !== control) draw();
     if (chosen && nameOf(chosen) !== before[1]) named();
   };
 
