@@ -8,9 +8,10 @@ from aiohttp import web
 from app.queries.catalogue import CATALOGUE
 from app.runtime.errors import VoicemonError
 from app.runtime.settings import Settings, WebSettings
-from app.web import health, metrics, page, reference, sign_in, tables
+from app.web import health, metrics, page, reference, sign_in, stream, tables
 from app.web.api import catalogue_routes
 from app.web.contract import WorkerView
+from app.web.feed import Feed
 from app.web.guard import ACCESS, Access, guard, protect, scoped
 from app.web.keys import STALE_MS, WORKER
 from app.web.questions import QUESTIONS, Connect, Questions
@@ -34,11 +35,17 @@ def build_web(worker: WorkerView, settings: Settings, connect_store: Connect = c
     for view in (page.page, page.static_file):
         scoped(view)
     app[QUESTIONS] = Questions(settings, connect_store)
+    app[stream.FEED] = Feed(worker, app[QUESTIONS], settings)
+    app.on_shutdown.append(_end_streams)
     app.on_cleanup.append(_close_questions)
-    for part in (health, metrics, page, reference, sign_in, tables):
+    for part in (health, metrics, page, reference, sign_in, stream, tables):
         app.add_routes(part.routes)
     app.add_routes(catalogue_routes(CATALOGUE))
     return app
+
+
+async def _end_streams(app: web.Application) -> None:
+    app[stream.FEED].stop()
 
 
 async def _close_questions(app: web.Application) -> None:
