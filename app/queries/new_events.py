@@ -44,12 +44,13 @@ def new_events(client: Client, offsets: Mapping[int, int], stored_ms: int, visib
     return NewEvents(events, after)
 
 
-def stored_offsets(client: Client, stored_ms: int) -> dict[int, int]:
-    """Where each partition goes on behind what was stored since `stored_ms`. Raises what the client raises."""
+def stored_offsets(client: Client, from_ms: int, to_ms: int) -> dict[int, int]:
+    """Where each partition goes on behind what was stored in that time. Raises what the client raises."""
     rows = client.query(
         "SELECT source_partition, argMax(source_offset, (append_time_ms, source_offset)) + 1 FROM events "
-        "WHERE stored_at >= fromUnixTimestamp64Milli({stored_ms:Int64}, 'UTC') GROUP BY source_partition",
-        parameters={"stored_ms": stored_ms},
+        "WHERE stored_at >= fromUnixTimestamp64Milli({from_ms:Int64}, 'UTC') "
+        "AND stored_at < fromUnixTimestamp64Milli({to_ms:Int64}, 'UTC') GROUP BY source_partition",
+        parameters={"from_ms": from_ms, "to_ms": to_ms},
     ).result_rows
     return {int(partition): int(offset) for partition, offset in rows}
 

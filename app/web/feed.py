@@ -129,11 +129,15 @@ class Feed:
         """Hand on new events for ever; a store that is away is waited for."""
         loop = asyncio.get_running_loop()
         offsets: dict[int, int] | None = None
+        # What is stored from now on is new, however late the store's first answer comes.
+        begun_ms = self._worker.now_ms()
         while True:
             started, now_ms = loop.time(), self._worker.now_ms()
             with suppress(ApiError):
                 if offsets is None:
-                    offsets = await self._questions.ask(partial(stored_offsets, stored_ms=now_ms - HOUR_MS))
+                    offsets = await self._questions.ask(
+                        partial(stored_offsets, from_ms=begun_ms - HOUR_MS, to_ms=begun_ms)
+                    )
                 else:
                     found = await self._questions.ask(self._since(offsets, now_ms))
                     offsets = found.offsets
