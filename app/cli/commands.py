@@ -2,7 +2,22 @@
 
 import typer
 
-from app.cli import audit, bench, config, demo, lag, migrate, publish, query, rollup, simulate, stack, token, worker
+from app.cli import (
+    audit,
+    bench,
+    config,
+    demo,
+    lag,
+    migrate,
+    publish,
+    query,
+    rollup,
+    simulate,
+    stack,
+    token,
+    top,
+    worker,
+)
 
 
 def register(app: typer.Typer) -> None:
@@ -13,6 +28,7 @@ def register(app: typer.Typer) -> None:
     app.command("simulate")(simulate.simulate)
     app.command("publish")(publish.publish)
     app.add_typer(query.commands, name="query")
+    app.command("top")(top.top)
     app.command("audit")(audit.audit)
     app.command("lag")(lag.lag)
     app.command("migrate")(migrate.migrate)
