@@ -16,6 +16,7 @@ from app.cli import (
     simulate,
     stack,
     token,
+    top,
     worker,
 )
 
@@ -28,6 +29,7 @@ def register(app: typer.Typer) -> None:
     app.command("simulate")(simulate.simulate)
     app.command("publish")(publish.publish)
     app.add_typer(query.commands, name="query")
+    app.command("top")(top.top)
     app.command("audit")(audit.audit)
     app.add_typer(dead_letters.commands, name="dead-letters")
     app.command("lag")(lag.lag)
