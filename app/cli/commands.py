@@ -2,13 +2,29 @@
 
 import typer
 
-from app.cli import audit, bench, config, demo, lag, migrate, publish, query, rollup, simulate, stack, token, worker
+from app.cli import (
+    audit,
+    bench,
+    config,
+    demo,
+    lag,
+    migrate,
+    publish,
+    query,
+    resume,
+    rollup,
+    simulate,
+    stack,
+    token,
+    worker,
+)
 
 
 def register(app: typer.Typer) -> None:
     """Attach all commands."""
     app.add_typer(stack.commands, name="stack")
     app.command("worker")(worker.worker)
+    app.command("resume")(resume.resume)
     app.command("demo")(demo.demo)
     app.command("simulate")(simulate.simulate)
     app.command("publish")(publish.publish)

@@ -7,7 +7,7 @@ from aiohttp import web
 
 from app.runtime.errors import VoicemonError
 from app.runtime.settings import Settings, WebSettings
-from app.web import health, metrics, page, sign_in, tables
+from app.web import health, metrics, page, resume, sign_in, tables
 from app.web.contract import WorkerView
 from app.web.guard import ACCESS, Access, guard, protect, scoped
 from app.web.keys import STALE_MS, WORKER
@@ -29,7 +29,7 @@ def build_web(worker: WorkerView, settings: Settings) -> web.Application:
     app[sign_in.FAILED] = sign_in.FailedSignIns(settings.web.failed_sign_ins)
     for view in (page.page, page.static_file):
         scoped(view)
-    app.add_routes([*health.routes, *metrics.routes, *page.routes, *sign_in.routes, *tables.routes])
+    app.add_routes([*health.routes, *metrics.routes, *page.routes, *resume.routes, *sign_in.routes, *tables.routes])
     return app
 
 
