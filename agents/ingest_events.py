@@ -15,6 +15,7 @@ from typing import Any
 
 import structlog
 
+from agents.reject_pause import RejectPause
 from app.domain.counters import COUNTERS_OF_TYPE
 from app.domain.events import AgeLimits, Anomalies, decode_event, event_key
 from app.domain.rejects import RejectedEvent, RejectReason
@@ -78,6 +79,7 @@ class Ingest:
     reread: Callable[[int, Sequence[int]], Awaitable[Mapping[int, Any]]]
     faults: Faults
     renew_producer: Callable[[], None]
+    pause: RejectPause
     stores_rows: bool = True
     append_ms: dict[int, int] = field(default_factory=dict)
     records_taken: int = 0
@@ -103,6 +105,9 @@ class Ingest:
             await asyncio.sleep(0)
             if new.epoch != consumer.epoch:
                 return
+        await self._within_limits(new, letters, consumer)
+        if new.epoch != consumer.epoch:
+            return
         if letters:
             self.faults.reach(FaultPoint.BEFORE_DEAD_LETTERS)
             await self._deliver(letters)
@@ -114,6 +119,10 @@ class Ingest:
         self.writer.add(partition, new.first, new.last, rows, sum(len(row.line) for row in rows))
         self.append_ms[partition] = new.last_append_ms
         consumer.mark_counted(new)
+
+    async def _within_limits(self, new: Range, letters: Sequence[DeadLetter], consumer: Consumer) -> None:
+        refused = {letter.offset for letter in letters}
+        await self.pause.judge(new.tp.partition, new.records, refused, lambda: new.epoch == consumer.epoch)
 
     async def stored(self, partition: int, last_offset: int, refused: Sequence[RefusedRow]) -> None:
         """The store has confirmed a partition's rows up to an offset; the refused ones become dead letters."""
@@ -145,6 +154,7 @@ class Ingest:
         """Drop what belongs to ranges that will be read again."""
         for partition in list(self._open):
             self.writer.forget(partition)
+        self.pause.forget()
         self._open.clear()
         self._last_offset.clear()
 

@@ -74,6 +74,8 @@ class LiveWorker:
         if incomplete is not None and incomplete not in reasons:
             reasons.append(incomplete)
         if self._parts is not None:
+            if self._parts.ingest.pause.reason:
+                reasons.append(self._parts.ingest.pause.reason)
             if self._parts.writer.is_blocked:
                 reasons.append(self._parts.writer.blocked_reason)
             if self._parts.writer.is_full:
@@ -110,7 +112,12 @@ class LiveWorker:
         """True if there are records to read and nothing holds this worker back."""
         parts = self._running()
         is_held = parts.app.rebalancing or parts.app.consumer.is_held or parts.writer.is_blocked
+        is_held = is_held or bool(parts.ingest.pause.reason)
         return not is_held and any(at.lag for at in self._progress().values())
+
+    def resume(self) -> bool:
+        """Go on although too many records are refused; False if that did not hold the worker back."""
+        return self._parts is not None and self._parts.ingest.pause.resume()
 
     def tables(self) -> list[TableInfo]:
         """The Faust tables with what this worker holds of them."""
@@ -157,6 +164,7 @@ class LiveWorker:
         writer = self._parts.writer
         since = writer.blocked_since_ms
         self._telemetry.backlog(writer.backlog_bytes, (self.now_ms() - since) / 1000 if since is not None else 0.0)
+        self._telemetry.paused_for_rejects(bool(self._parts.ingest.pause.reason))
         self._telemetry.remembered_ids(len(self._parts.seen))
 
     def _progress(self) -> dict[int, Progress]:

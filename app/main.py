@@ -13,7 +13,9 @@ from faust.types.auth import CredentialsT
 
 from agents import ingest_events
 from agents.ingest_events import Ingest
+from agents.reject_pause import RejectPause
 from app.domain.events import AgeLimits
+from app.domain.reject_limit import RejectLimit, RejectLimits
 from app.domain.windows import HOUR_MS
 from app.log_watch import LogWatch
 from app.runtime.broker import DEAD_LETTER_ALLOWANCE, application_id, state_consumer
@@ -22,7 +24,7 @@ from app.runtime.faults import Faults
 from app.runtime.kafka_access import security_options
 from app.runtime.log_position import read_records
 from app.runtime.ranges import RangePolicy
-from app.runtime.settings import KafkaSecurity, Settings
+from app.runtime.settings import IngestSettings, KafkaSecurity, Settings
 from app.runtime.state_producer import StateProducer, is_passing
 from app.runtime.state_table import StateTable
 from app.runtime.telemetry import Telemetry
@@ -103,6 +105,7 @@ def build_app(settings: Settings, outside: Outside) -> Parts:
         reread=partial(read_records, settings.kafka),
         faults=faults,
         renew_producer=outside.producer.give_up,
+        pause=_reject_pause(settings.ingest),
     )
     app.range_policy = _policy(settings, outside, (counters, seen), ingest)
     ingest_events.attach(app, ingest, topics.events)
@@ -126,6 +129,13 @@ async def flush(tables: Collection[StateTable], partitions: Collection[int], tel
         if count:
             telemetry.state_flushed(table.name, count, time.perf_counter() - started)
     return True
+
+
+def _reject_pause(settings: IngestSettings) -> RejectPause:
+    if settings.accept_rejects:
+        return RejectPause(None)
+    limits = RejectLimits(settings.rejects_in_a_row, settings.rejects_ratio, settings.rejects_window)
+    return RejectPause(RejectLimit(limits))
 
 
 def _policy(

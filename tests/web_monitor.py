@@ -46,6 +46,11 @@ class MadeUpWorker:
     reasons: list[str] = field(default_factory=list)
     recovering: str | None = None
     at_ms: int = NOW_MS
+    is_paused: bool = False
+
+    def resume(self) -> bool:
+        was_paused, self.is_paused = self.is_paused, False
+        return was_paused
 
     def not_ready(self) -> list[str]:
         return self.reasons

@@ -12,6 +12,7 @@ from app.cli import (
     migrate,
     publish,
     query,
+    resume,
     rollup,
     simulate,
     stack,
@@ -25,6 +26,7 @@ def register(app: typer.Typer) -> None:
     """Attach all commands."""
     app.add_typer(stack.commands, name="stack")
     app.command("worker")(worker.worker)
+    app.command("resume")(resume.resume)
     app.command("demo")(demo.demo)
     app.command("simulate")(simulate.simulate)
     app.command("publish")(publish.publish)

@@ -22,19 +22,26 @@ def worker(
         bool,
         typer.Option("--supervise", help="start the worker again when it ends by itself; gives up after 5 a minute"),
     ] = False,
+    accept_rejects: Annotated[
+        bool, typer.Option("--accept-rejects", help="never pause, however many records are refused")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="print the address as JSON once it is served")] = False,
 ) -> None:
     """Count events live, store them in ClickHouse, serve the views. Log lines are JSON on stdout."""
     settings = Settings.from_environment()
+    if accept_rejects:
+        ingest = settings.ingest.model_copy(update={"accept_rejects": True})
+        settings = settings.model_copy(update={"ingest": ingest})
     configure_logs(settings.log.level, json_lines=True)
     loop_fast()
-    uvloop.run(_supervise(as_json) if supervised else _work(settings, as_json))
+    options = [*(["--accept-rejects"] if accept_rejects else []), *(["--json"] if as_json else [])]
+    uvloop.run(_supervise(options) if supervised else _work(settings, as_json))
 
 
-async def _supervise(as_json: bool) -> None:
+async def _supervise(options: list[str]) -> None:
     stop = asyncio.Event()
     stop_on_signals(stop)
-    await supervise([*worker_command(), *(["--json"] if as_json else [])], stop)
+    await supervise([*worker_command(), *options], stop)
 
 
 async def _work(settings: Settings, as_json: bool) -> None:

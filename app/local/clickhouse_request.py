@@ -4,8 +4,9 @@ import binascii
 import hmac
 import zlib
 from base64 import b64decode
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import lz4.frame  # type: ignore[import-untyped]
 import zstandard
@@ -116,11 +117,11 @@ def decoded_body(body: bytes, encoding: str, limit: int) -> bytes:
     """
     try:
         if encoding == "lz4":
-            out: bytes = lz4.frame.LZ4FrameDecompressor().decompress(body, max_length=limit + 1)
+            out = _joined_frames(lz4.frame.LZ4FrameDecompressor, body, limit)
         elif encoding == "zstd" and body[:4] == b"\x28\xb5\x2f\xfd":
             out = zstandard.ZstdDecompressor().stream_reader(body, read_across_frames=True).read(limit + 1)
         elif encoding == "gzip" and body[:2] == b"\x1f\x8b":
-            out = zlib.decompressobj(wbits=31).decompress(body, limit + 1)
+            out = _joined_frames(lambda: zlib.decompressobj(wbits=31), body, limit)
         elif encoding in ("", "identity", "gzip", "deflate", "zstd", "br"):
             out = body
         else:
@@ -130,6 +131,23 @@ def decoded_body(body: bytes, encoding: str, limit: int) -> bytes:
     if len(out) > limit:
         raise BodyTooLarge
     return out
+
+
+def _joined_frames(decompressor: Callable[[], Any], body: bytes, limit: int) -> bytes:
+    """All frames of a body: clients compress each block of rows by itself.
+
+    Raises RuntimeError if the last one is cut off; gives more than `limit` bytes if there are more.
+    """
+    pieces: list[bytes] = []
+    size = 0
+    while body and size <= limit:
+        frame = decompressor()
+        pieces.append(frame.decompress(body, limit + 1 - size))
+        size += len(pieces[-1])
+        if size <= limit and not frame.eof:
+            raise RuntimeError("its end is missing")
+        body = frame.unused_data or b""
+    return b"".join(pieces)
 
 
 def statement_of(url_query: str, body: bytes) -> Statement:

@@ -125,6 +125,14 @@ class IngestSettings(_Group):
     store_rows: bool = Field(
         True, description="false: count only and store no event in ClickHouse, which is not needed then; for measuring"
     )
+    rejects_in_a_row: int = Field(
+        1000, ge=1, description="so many refused records of a partition one after the other pause all partitions"
+    )
+    rejects_ratio: float = Field(
+        0.5, gt=0, le=1, description="a larger share of refused records of a partition pauses all partitions"
+    )
+    rejects_window: int = Field(10_000, ge=1, description="records of a partition over which that share is taken")
+    accept_rejects: bool = Field(False, description="true: never pause, whatever is refused")
     stale_seconds: float = Field(10.0, gt=0, description="live figures older than this say stale: true")
     watchdog_seconds: float = Field(
         60.0, gt=0, description="a worker that has records to read and reads none for this long stops itself"

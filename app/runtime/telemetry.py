@@ -52,6 +52,9 @@ class Telemetry:
         self._backlog = self._gauge("voicemon_sink_backlog_bytes", "Rows accepted but not yet stored")
         self._blocked = self._gauge("voicemon_sink_blocked_seconds", "Time since the store stopped taking rows, else 0")
         self._remembered = self._gauge("voicemon_remembered_ids", "Event ids in the duplicate filter")
+        self._paused = self._gauge(
+            "voicemon_paused_for_rejects", "1 while too many refused records pause the partitions"
+        )
         self._ready = self._gauge("voicemon_ready", "1 if every figure of this worker is complete and current")
         self._hours = self._counter("voicemon_rollup_hours", "Hours recomputed")
         self._rollup_failures = self._counter(
@@ -149,6 +152,10 @@ class Telemetry:
     def remembered_ids(self, count: int) -> None:
         """Size of the duplicate filter."""
         self._remembered.set(count)
+
+    def paused_for_rejects(self, is_paused: bool) -> None:
+        """Whether too many refused records hold the worker back."""
+        self._paused.set(1 if is_paused else 0)
 
     def readiness(self, is_ready: bool) -> None:
         """Whether the worker is ready."""

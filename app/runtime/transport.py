@@ -240,7 +240,7 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
             try:
                 await asyncio.wait_for(self._counted.wait(), IDLE_SECONDS)
             except TimeoutError:
-                continue
+                await self._thread.keep_polling()  # counting may wait long, for the broker or for an operator
 
     async def force_commit(self, topics: Any = None, start_new_transaction: bool = True) -> bool:
         """Flush the tables, then commit the completed prefix of each partition."""

@@ -45,7 +45,13 @@ class WorkerClient:
 
         Raises WorkerUnavailable without an answer or at 503, VoicemonError with the worker's words otherwise.
         """
-        body = self._get(path, parameters)
+        return self._object(self._ask("GET", path, parameters))
+
+    def post(self, path: str) -> dict[str, Any]:
+        """The answer to a request that changes something; raises as `json`."""
+        return self._object(self._ask("POST", path, None))
+
+    def _object(self, body: bytes) -> dict[str, Any]:
         answer: Any = None
         with suppress(orjson.JSONDecodeError):
             answer = orjson.loads(body)
@@ -55,11 +61,11 @@ class WorkerClient:
 
     def text(self, path: str) -> str:
         """The answer of a text view; raises as `json`."""
-        return self._get(path, None).decode()
+        return self._ask("GET", path, None).decode()
 
-    def _get(self, path: str, parameters: Mapping[str, str] | None) -> bytes:
+    def _ask(self, method: str, path: str, parameters: Mapping[str, str] | None) -> bytes:
         try:
-            answer = self._pool.request("GET", self.url + path, fields=parameters)
+            answer = self._pool.request(method, self.url + path, fields=parameters)
         except HTTPError as error:
             raise WorkerUnavailable(
                 f"no worker answers at {self.url}: "

@@ -57,6 +57,10 @@ class WorkerView(Protocol):
         """The worker's clock, in milliseconds."""
         ...
 
+    def resume(self) -> bool:
+        """Go on although too many records are refused; False if that did not hold the worker back."""
+        ...
+
     def tables(self) -> list[TableInfo]:
         """The Faust tables."""
         ...

@@ -8,7 +8,7 @@ from aiohttp import web
 from app.queries.catalogue import CATALOGUE
 from app.runtime.errors import VoicemonError
 from app.runtime.settings import Settings, WebSettings
-from app.web import health, metrics, page, reference, sign_in, stream, tables
+from app.web import health, metrics, page, reference, resume, sign_in, stream, tables
 from app.web.api import catalogue_routes
 from app.web.contract import WorkerView
 from app.web.feed import Feed
@@ -38,7 +38,7 @@ def build_web(worker: WorkerView, settings: Settings, connect_store: Connect = c
     app[stream.FEED] = Feed(worker, app[QUESTIONS], settings)
     app.on_shutdown.append(_end_streams)
     app.on_cleanup.append(_close_questions)
-    for part in (health, metrics, page, reference, sign_in, stream, tables):
+    for part in (health, metrics, page, reference, resume, sign_in, stream, tables):
         app.add_routes(part.routes)
     app.add_routes(catalogue_routes(CATALOGUE))
     return app

@@ -30,6 +30,9 @@ BODY = b"SELECT 1" * 100
         ("zstd", zstandard.compress(BODY)),
         ("gzip", gzip.compress(BODY)),
         ("gzip", BODY),
+        ("lz4", lz4.frame.compress(BODY[:7]) + lz4.frame.compress(BODY[7:])),
+        ("zstd", zstandard.compress(BODY[:7]) + zstandard.compress(BODY[7:])),
+        ("gzip", gzip.compress(BODY[:7]) + gzip.compress(BODY[7:])),
     ],
 )
 def test_a_body_loses_its_encoding(encoding: str, body: bytes) -> None:
@@ -42,6 +45,17 @@ def test_a_body_loses_its_encoding(encoding: str, body: bytes) -> None:
 def test_a_body_one_byte_over_the_bound_is_too_large(encoding: str, body: bytes) -> None:
     with pytest.raises(BodyTooLarge):
         decoded_body(body, encoding, len(BODY) - 1)
+
+
+def test_the_bound_holds_over_all_frames_of_a_body() -> None:
+    with pytest.raises(BodyTooLarge):
+        decoded_body(lz4.frame.compress(BODY) * 2, "lz4", 2 * len(BODY) - 1)
+
+
+@pytest.mark.parametrize(("encoding", "body"), [("lz4", lz4.frame.compress(BODY)), ("gzip", gzip.compress(BODY))])
+def test_a_body_that_ends_within_a_frame_is_refused(encoding: str, body: bytes) -> None:
+    with pytest.raises(QueryRefused):
+        decoded_body(body[:-3], encoding, len(BODY))
 
 
 def test_the_right_password_gives_the_user() -> None:
