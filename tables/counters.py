@@ -13,7 +13,8 @@ from app.domain.counters import COUNTER_TYPES
 from app.domain.windows import HOUR_MS
 from app.runtime.follower import ChangelogFollower
 from app.runtime.state_table import RecordPair, StateTable
-from tables.partition_counters import MINUTES, WIDTH, PartitionCounters
+from tables.cells import MINUTES, WIDTH
+from tables.partition_counters import PartitionCounters
 
 log = structlog.get_logger(__name__)
 
