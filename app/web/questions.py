@@ -14,7 +14,8 @@ from app.queries.errors import InvalidParameter, NotFound
 from app.runtime.errors import VoicemonError
 from app.runtime.settings import ClickHouseSettings, Settings
 from app.web.responses import ApiError
-from sinks.clickhouse.client import NOT_MIGRATED, StoreError, clear_errors
+from sinks.clickhouse.client import StoreError, clear_errors
+from sinks.clickhouse.explain import NOT_MIGRATED
 
 log = structlog.get_logger(__name__)
 

@@ -14,6 +14,7 @@ SHARDED_BY = {
     # An artifact's rows and all copies of an event are on one shard, where they are collapsed.
     "events": "cityHash64(artifactId)",
     "artifact_state": "cityHash64(artifactId)",
+    "artifact_links": "cityHash64(artifactId)",
     # Filled on each shard out of its own events.
     "hour_activity": "cityHash64(hour)",
 }
@@ -29,6 +30,7 @@ _MATERIALIZED = re.compile(rf"CREATE MATERIALIZED VIEW IF NOT EXISTS {_OBJECT} T
 _VIEW = re.compile(rf"CREATE OR REPLACE VIEW {_OBJECT} AS\b")
 _ALTER = re.compile(rf"ALTER TABLE {_OBJECT}\b")
 _DROP = re.compile(rf"DROP (?:TABLE|VIEW) IF EXISTS {_OBJECT}")
+_FILL = re.compile(rf"INSERT INTO {_OBJECT}\s+SELECT\b")
 _DATABASE = re.compile(r"CREATE DATABASE IF NOT EXISTS (?P<name>\w+)")
 _ENGINE = re.compile(r"ENGINE = (?P<kind>\w*MergeTree)(?:\((?P<arguments>[^()]*)\))?")
 # What changes the columns that a Distributed table has to know too.
@@ -59,6 +61,7 @@ class Placement:
             (_SECURED_VIEW, self._everywhere),
             (_DROP, self._everywhere),
             (_DATABASE, self._everywhere),
+            (_FILL, lambda filled, _: [filled]),  # reads all shards, and writes each row to its own
         ):
             if found := pattern.match(statement):
                 return spread(statement, found)

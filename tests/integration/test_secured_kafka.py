@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient
+from app.audit.log_reader import log_reader
 from pydantic import SecretStr
 
-from app.audit.log_reader import log_reader
 from app.checks.kafka import check_kafka
 from app.publisher import AsyncPublisher, Publisher
 from app.publisher.topic import require_topic

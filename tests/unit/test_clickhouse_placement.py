@@ -43,7 +43,9 @@ def test_the_engine_reads_every_statement_for_a_cluster() -> None:
 
 
 def test_every_statement_runs_on_the_whole_cluster() -> None:
-    assert [text for text in in_cluster() if " ON CLUSTER 'main'" not in text] == []
+    # What fills a table out of others goes through their Distributed tables once.
+    filled = [text for text in in_cluster() if not text.startswith("INSERT INTO")]
+    assert [text for text in filled if " ON CLUSTER 'main'" not in text] == []
 
 
 def test_every_stored_table_is_replicated() -> None:
