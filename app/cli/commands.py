@@ -2,7 +2,22 @@
 
 import typer
 
-from app.cli import audit, bench, config, demo, lag, migrate, publish, query, rollup, simulate, stack, worker
+from app.cli import (
+    audit,
+    bench,
+    config,
+    dead_letters,
+    demo,
+    lag,
+    migrate,
+    publish,
+    query,
+    replay,
+    rollup,
+    simulate,
+    stack,
+    worker,
+)
 
 
 def register(app: typer.Typer) -> None:
@@ -14,6 +29,8 @@ def register(app: typer.Typer) -> None:
     app.command("publish")(publish.publish)
     app.add_typer(query.commands, name="query")
     app.command("audit")(audit.audit)
+    app.add_typer(dead_letters.commands, name="dead-letters")
+    app.command("replay")(replay.replay)
     app.command("lag")(lag.lag)
     app.command("migrate")(migrate.migrate)
     app.command("rollup")(rollup.rollup)
