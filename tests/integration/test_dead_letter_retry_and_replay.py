@@ -10,10 +10,18 @@ from typing import Any
 
 import pytest
 
+from app.audit.run import Question as AuditQuestion
+from app.audit.run import audit
+from app.dead_letters.choice import Choice
+from app.dead_letters.listing import list_letters
+from app.dead_letters.retry import Plan, Retry
+from app.replay.run import Question, Replay, Result
+from app.runtime.clock import SystemClock
 from app.runtime.log_position import committed_offsets, group_lag
 from app.runtime.settings import ClickHouseSettings, Settings
 from app.runtime.topics import Topics
 from sinks.clickhouse.client import connect
+from sinks.clickhouse.sink import ClickHouseSink
 from tests.integration.records import Outgoing, dead_letters, encoded, event, send, until_received, until_stored
 from tests.workers import ROOT, WorkerProcess, environment, eventually, read_topic, worker_process, worker_settings
 
@@ -22,16 +30,34 @@ pytestmark = [pytest.mark.kafka, pytest.mark.clickhouse, pytest.mark.timeout(240
 EARLY_MS = 5_000
 
 
-async def run(settings: Settings, *arguments: str) -> tuple[int, dict[str, Any]]:
+async def command(settings: Settings, *arguments: str) -> tuple[int, dict[str, Any]]:
     def call() -> tuple[int, dict[str, Any]]:
-        command = [sys.executable, "-m", "app.cli", *arguments, "--json"]
-        done = subprocess.run(
-            command, cwd=ROOT, env=environment(settings), timeout=90, capture_output=True, check=False
-        )
+        words = [sys.executable, "-m", "app.cli", *arguments, "--json"]
+        done = subprocess.run(words, cwd=ROOT, env=environment(settings), timeout=90, capture_output=True, check=False)
         assert done.stdout, done.stderr.decode()
         return done.returncode, json.loads(done.stdout)
 
     return await asyncio.to_thread(call)
+
+
+def silent(what: str, done: int, total: int) -> None:
+    assert 0 <= done <= total, what
+
+
+async def retry(settings: Settings, choice: Choice, *, send_them: bool = True) -> tuple[Plan, int]:
+    work = Retry(settings, choice, SystemClock(), silent)
+    plan = await work.plan()
+    return plan, await work.send(plan) if send_them else 0
+
+
+async def replay(settings: Settings, question: Question, *, restart: bool = False) -> Result:
+    sink = ClickHouseSink(settings.clickhouse)
+    try:
+        work = Replay(settings, question, sink, SystemClock(), silent)
+        await work.run(restart=restart)
+    finally:
+        await sink.close()
+    return work.result
 
 
 async def test_refused_records_are_sent_again_once_and_lost_rows_come_back(
@@ -55,39 +81,38 @@ async def retry_sends_each_record_once(worker: WorkerProcess) -> None:
     [bad] = await send(settings, [Outgoing(b'{"name": "Mrs Example"')], partition=0)
     letters = await dead_letters(settings, [place, bad])
 
-    code, page = await run(settings, "dead-letters", "list", "--limit", "1")
-    _, rest = await run(settings, "dead-letters", "list", "--cursor", page["cursor"])
-    listed = page["deadLetters"] + rest["deadLetters"]
+    page = await list_letters(settings.kafka, Choice(), 1, None)
+    assert page.cursor == str(page.entries[0].place)
+    rest = await list_letters(settings.kafka, Choice(), 1, page.entries[0].place)
+    assert rest.cursor is None
+    found = {(one.source.partition, one.reason) for one in page.entries + rest.entries}
+    assert found == {(1, "timestamp_too_new"), (0, "bad_json")}
+    words = ("--event-id", early["eventId"].upper(), "--partition", "1")
+    code, listed = await command(settings, "dead-letters", "list", *words)
     assert code == 0
-    assert rest["cursor"] is None
-    assert {(one["sourcePartition"], one["reason"]) for one in listed} == {(1, "timestamp_too_new"), (0, "bad_json")}
+    assert [one["sourceOffset"] for one in listed["deadLetters"]] == [place[1]]
     assert "Example" not in json.dumps(listed)
-    _, one = await run(settings, "dead-letters", "list", "--event-id", early["eventId"].upper(), "--partition", "1")
-    assert [found["sourceOffset"] for found in one["deadLetters"]] == [place[1]]
-    assert early["eventId"] in one["deadLetters"][0]["preview"]
 
-    choice = ("dead-letters", "retry", "--reason", "timestamp_too_new")
+    choice = Choice(reasons=("timestamp_too_new",))
     await eventually(lambda: time.time_ns() // 1_000_000 >= due_ms, "the event is no longer early")
-    _, plan = await run(settings, *choice, "--dry-run")
-    assert (plan["chosen"], plan["sent"], plan["wouldBeRefusedAgain"]) == (1, 0, {})
-    _, first = await run(settings, *choice, "--yes")
-    _, second = await run(settings, *choice, "--yes")
-    assert (first["sent"], second["sent"], second["retriedBefore"]) == (1, 0, 1)
+    plan, sent = await retry(settings, choice, send_them=False)
+    assert (len(plan.chosen), plan.again.total(), sent) == (1, 0, 0)
+    _, first = await command(settings, "dead-letters", "retry", "--reason", "timestamp_too_new", "--yes")
+    plan, second = await retry(settings, choice)
+    assert (first["sent"], second, plan.retried_before) == (1, 0, 1)
     await until_received(worker, "early", 1)
     await until_stored(settings, "early", 1)
-    topic = Topics(settings.kafka.topic_prefix).events
-    again = (await read_topic(settings.kafka.bootstrap, topic))[-1]
+    log = await read_topic(settings.kafka.bootstrap, Topics(settings.kafka.topic_prefix).events)
     letter = letters[place]
     mark = ("voicemon-retried-from", f"{letter.partition}-{letter.offset}".encode())
-    assert (again.partition, again.key, again.value) == (1, record.key, record.value)
-    assert again.headers == (*record.headers, mark)
+    assert (log[-1].partition, log[-1].key, log[-1].value) == (1, record.key, record.value)
+    assert log[-1].headers == (*record.headers, mark)
 
-    choice = ("dead-letters", "retry", "--all", "--yes")
-    _, first = await run(settings, *choice)
-    assert (first["sent"], first["wouldBeRefusedAgain"]) == (1, {"bad_json": 1})
+    plan, sent = await retry(settings, Choice())
+    assert (sent, plan.again) == (1, {"bad_json": 1})
     await dead_letters(settings, [(bad[0], bad[1] + 1)])
-    _, second = await run(settings, *choice)
-    assert (second["sent"], second["failedAgain"], second["retriedBefore"]) == (0, 1, 2)
+    plan, sent = await retry(settings, Choice())
+    assert (sent, plan.failed_again, plan.retried_before) == (0, 1, 2)
 
 
 async def replay_brings_rows_back(worker: WorkerProcess) -> None:
@@ -102,28 +127,29 @@ async def replay_brings_rows_back(worker: WorkerProcess) -> None:
     await eventually(is_committed, "all is committed")
     before = await asyncio.to_thread(state, settings)
     commits = await committed_offsets(settings.kafka)
-    letters = len(await read_topic(settings.kafka.bootstrap, Topics(settings.kafka.topic_prefix).dead_letters))
+    dead_letter_topic = Topics(settings.kafka.topic_prefix).dead_letters
+    letters = len(await read_topic(settings.kafka.bootstrap, dead_letter_topic))
 
-    code, intact = await run(settings, "replay", "--from", "0")
+    code, intact = await command(settings, "replay", "--from", "0")
     assert (code, intact["complete"], intact["duplicates"], intact["refusedByStore"]) == (0, True, 3, [])
     assert await asyncio.to_thread(state, settings) == before
 
     await asyncio.to_thread(delete_rows, settings)
     assert await asyncio.to_thread(state, settings) != before
-    _, resumed = await run(settings, "replay", "--from", "0")
-    assert (resumed["records"], resumed["resumedOffsets"]) == (0, intact["records"])
+    everything = Question(from_ms=0)
+    resumed = await replay(settings, everything)
+    assert (resumed.records, resumed.resumed) == (0, intact["records"])
     # From the middle: copies of records before it are still known as copies.
-    span = ("--partition", "0", "--from-offset", str(places[10][1]), "--to-offset", str(places[-1][1]))
-    _, middle = await run(settings, "replay", *span)
-    assert (middle["records"], middle["rows"], middle["duplicates"]) == (23, 20, 3)
-    _, whole = await run(settings, "replay", "--from", "0", "--restart")
-    assert whole["records"] == intact["records"]
+    middle = await replay(settings, Question(partition=0, from_offset=places[10][1], to_offset=places[-1][1]))
+    assert (middle.records, middle.rows, middle.duplicates) == (23, 20, 3)
+    assert (await replay(settings, everything, restart=True)).records == intact["records"]
     assert await asyncio.to_thread(state, settings) == before
 
     assert await committed_offsets(settings.kafka) == commits
-    assert letters == len(await read_topic(settings.kafka.bootstrap, Topics(settings.kafka.topic_prefix).dead_letters))
-    code, audited = await run(settings, "audit", "--worker", f"http://127.0.0.1:{settings.web.port}")
-    assert (code, audited["differences"]["total"]) == (0, 0), audited["differences"]
+    assert len(await read_topic(settings.kafka.bootstrap, dead_letter_topic)) == letters
+    asked = AuditQuestion(workers=[f"http://127.0.0.1:{settings.web.port}"])
+    report = await asyncio.to_thread(audit, settings, asked, SystemClock(), lambda text: None)
+    assert report.is_clean, report.differences
 
 
 def state(settings: Settings) -> list[Any]:
