@@ -62,6 +62,68 @@ class Slice:
     late: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Sieve:
+    """Decodes records and drops duplicates: the first valid record of an id in its partition is accepted."""
+
+    limits: AgeLimits
+    telemetry: Telemetry
+    stores_rows: bool = True
+
+    def sift(  # noqa: C901, PLR0912  (the hot loop: calls and attribute look-ups per record are what it costs)
+        self, partition: int, records: Sequence[Any], counters: PartitionCounters, seen: PartitionSeen
+    ) -> Slice:
+        """What the records amount to; ids of accepted ones are in `seen.ids`, nothing else is changed."""
+        outcome = Slice(watermark_ms=counters.watermark_ms)
+        limits, ids, covered, stores_rows, accepted = self.limits, seen.ids, seen.covered, self.stores_rows, 0
+        tally, add_row, int_from = outcome.tally, outcome.rows.append, int.from_bytes
+        anomalies, total_anomalies = Anomalies(), Anomalies()
+        watermark_ms, cutoff_ms = counters.watermark_ms, counters.cutoff_ms
+        next_hour_at = watermark_ms - watermark_ms % HOUR_MS + HOUR_MS
+        for record in records:
+            offset, append_ms = record.offset, record.timestamp
+            try:
+                event = decode_event(record.value, append_ms, limits, anomalies)
+            except RejectedEvent as rejected:
+                outcome.letters.append(_dead_letter(record, rejected.reason, rejected.detail))
+                continue
+            key = int_from(event_key(event), "big")
+            if offset <= covered:
+                if not seen.was_first(offset):
+                    outcome.duplicates += 1
+                    continue
+            elif key in ids:
+                outcome.duplicates += 1
+                anomalies.clear()
+                continue
+            else:
+                ids.add(key)
+                outcome.keys.append(key)
+                outcome.offsets.append(offset)
+                if anomalies.any_found:
+                    total_anomalies.add(anomalies)
+                    anomalies.clear()
+            accepted += 1
+            if stores_rows:
+                add_row(Row(offset, encode_row(event, partition, offset, append_ms)))
+            timestamp = event.timestamp
+            if timestamp > watermark_ms:
+                watermark_ms = timestamp
+                if timestamp >= next_hour_at:
+                    cutoff_ms = counters.cutoff_at(timestamp)
+                    next_hour_at = timestamp - timestamp % HOUR_MS + HOUR_MS
+            indexes = COUNTERS_OF_TYPE[event.event_type]
+            if indexes:
+                if timestamp < cutoff_ms:
+                    outcome.late += 1
+                else:
+                    tally[event.organization_id, timestamp // MINUTE_MS, indexes] += 1
+        outcome.watermark_ms, outcome.accepted = watermark_ms, accepted
+        if total_anomalies.any_found:
+            self.telemetry.anomalies_found(total_anomalies)
+        return outcome
+
+
 @dataclass(slots=True)
 class Ingest:
     """Takes ranges in, in log order of each partition.
@@ -185,7 +247,7 @@ class Ingest:
         """Decode, filter and count a slice; its counts and ids are in the tables afterwards."""
         counters, seen = self.counters.partition(partition), self.seen.partition(partition)
         last_offset, is_replay = records[-1].offset, records[-1].offset <= seen.covered
-        outcome = self._sift(partition, records, counters, seen)
+        outcome = Sieve(self.limits, self.telemetry, self.stores_rows).sift(partition, records, counters, seen)
         counters.advance(outcome.watermark_ms)
         if last_offset > counters.applied:
             counters.apply(outcome.tally, last_offset)
@@ -195,58 +257,6 @@ class Ingest:
             self.telemetry.events_counted(outcome.accepted, outcome.duplicates, outcome.late)
             for reason, count in Counter(letter.reason for letter in outcome.letters).items():
                 self.telemetry.events_rejected(count, reason)
-        return outcome
-
-    def _sift(  # noqa: C901, PLR0912  (the hot loop: calls and attribute look-ups per record are what it costs)
-        self, partition: int, records: Sequence[Any], counters: PartitionCounters, seen: PartitionSeen
-    ) -> Slice:
-        outcome = Slice(watermark_ms=counters.watermark_ms)
-        limits, ids, covered, stores_rows, accepted = self.limits, seen.ids, seen.covered, self.stores_rows, 0
-        tally, add_row, int_from = outcome.tally, outcome.rows.append, int.from_bytes
-        anomalies, total_anomalies = Anomalies(), Anomalies()
-        watermark_ms, cutoff_ms = counters.watermark_ms, counters.cutoff_ms
-        next_hour_at = watermark_ms - watermark_ms % HOUR_MS + HOUR_MS
-        for record in records:
-            offset, append_ms = record.offset, record.timestamp
-            try:
-                event = decode_event(record.value, append_ms, limits, anomalies)
-            except RejectedEvent as rejected:
-                outcome.letters.append(_dead_letter(record, rejected.reason, rejected.detail))
-                continue
-            key = int_from(event_key(event), "big")
-            if offset <= covered:
-                if not seen.was_first(offset):
-                    outcome.duplicates += 1
-                    continue
-            elif key in ids:
-                outcome.duplicates += 1
-                anomalies.clear()
-                continue
-            else:
-                ids.add(key)
-                outcome.keys.append(key)
-                outcome.offsets.append(offset)
-                if anomalies.any_found:
-                    total_anomalies.add(anomalies)
-                    anomalies.clear()
-            accepted += 1
-            if stores_rows:
-                add_row(Row(offset, encode_row(event, partition, offset, append_ms)))
-            timestamp = event.timestamp
-            if timestamp > watermark_ms:
-                watermark_ms = timestamp
-                if timestamp >= next_hour_at:
-                    cutoff_ms = counters.cutoff_at(timestamp)
-                    next_hour_at = timestamp - timestamp % HOUR_MS + HOUR_MS
-            indexes = COUNTERS_OF_TYPE[event.event_type]
-            if indexes:
-                if timestamp < cutoff_ms:
-                    outcome.late += 1
-                else:
-                    tally[event.organization_id, timestamp // MINUTE_MS, indexes] += 1
-        outcome.watermark_ms, outcome.accepted = watermark_ms, accepted
-        if total_anomalies.any_found:
-            self.telemetry.anomalies_found(total_anomalies)
         return outcome
 
     async def _refused(self, partition: int, rows: Sequence[RefusedRow]) -> list[DeadLetter]:

@@ -12,6 +12,7 @@ from app.cli import (
     migrate,
     publish,
     query,
+    replay,
     resume,
     rollup,
     simulate,
@@ -34,6 +35,7 @@ def register(app: typer.Typer) -> None:
     app.command("top")(top.top)
     app.command("audit")(audit.audit)
     app.add_typer(dead_letters.commands, name="dead-letters")
+    app.command("replay")(replay.replay)
     app.command("lag")(lag.lag)
     app.command("migrate")(migrate.migrate)
     app.command("rollup")(rollup.rollup)

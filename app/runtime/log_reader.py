@@ -78,7 +78,9 @@ class LogReader:
             records = (await consumer.getmany(tp, timeout_ms=POLL_MS)).get(tp, [])
             if records:
                 deadline = time.monotonic() + STUCK_SECONDS
-                yield [record for record in records if record.offset < span.end]
+                # Up to the end there may be markers of transactions only.
+                if wanted := [record for record in records if record.offset < span.end]:
+                    yield wanted
             elif position >= (consumer.last_stable_offset(tp) or span.end):
                 return
             elif time.monotonic() > deadline:
@@ -92,7 +94,7 @@ async def log_reader(settings: KafkaSettings) -> AsyncIterator[LogReader]:
     """A reader that is connected while the block runs. Raises BrokerUnavailable if Kafka does not answer."""
     consumer = AIOKafkaConsumer(
         **client_options(settings),
-        client_id="voicemon-audit",
+        client_id="voicemon-reader",
         group_id=None,
         enable_auto_commit=False,
         auto_offset_reset="earliest",
