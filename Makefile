@@ -5,13 +5,14 @@ RATE ?= 50
 DEMO ?=
 KILLS ?= 30
 SEED ?= 1
+JOBS ?= 2
 
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
 # The lock file is complete: nothing to resolve. Compiled is what the program imports, not all of 200 packages.
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-compile
-LOCK_OPTIONS := --quiet --extra dev --generate-hashes --strip-extras --allow-unsafe --no-header \
+LOCK_OPTIONS := --quiet --generate-hashes --strip-extras --allow-unsafe --no-header \
 	--no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options
 
 .DEFAULT_GOAL := help
@@ -26,7 +27,7 @@ demo: require-all $(READY) ## everything on this machine with simulated publishe
 	@exec $(BIN)/python -m app.cli demo --seconds $(SECONDS) --rate $(RATE) $(DEMO)
 
 test: require-all $(READY) check ## everything that CI runs: the checks and all tests
-	$(BIN)/python -m pytest --durations=15 $(TESTS)
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder --durations=15 $(TESTS)
 
 chaos: require-all $(READY) ## kill workers, Kafka and ClickHouse at random under load, then audit; KILLS=30 SEED=1
 	$(BIN)/python -m tests.chaos --kills $(KILLS) --seed $(SEED)
@@ -45,8 +46,9 @@ fmt: require-python $(READY) ## format the code and sort the imports
 docs: require-python $(READY) ## the pages of docs/ that are made from the code
 	$(BIN)/python -m app.cli.reference docs
 
-lock: require-python $(READY) ## resolve requirements.lock anew from pyproject.toml
-	$(BIN)/pip-compile $(LOCK_OPTIONS) --output-file requirements.lock pyproject.toml
+lock: require-python $(READY) ## resolve both lock files anew from pyproject.toml; deploy's is what a worker's image needs
+	$(BIN)/pip-compile $(LOCK_OPTIONS) --extra dev --extra local --output-file requirements.lock pyproject.toml
+	$(BIN)/pip-compile $(LOCK_OPTIONS) --constraint requirements.lock --output-file deploy/requirements.lock pyproject.toml
 
 clean: ## remove the virtual environment and caches; data of the stack and the demo stay in .voicemon
 	rm -rf $(VENV) *.egg-info build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

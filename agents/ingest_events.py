@@ -6,9 +6,11 @@ are delivered and the store has confirmed its rows; without a store (`ingest.sto
 """
 
 import asyncio
+from bisect import bisect_right
 from collections import Counter, defaultdict, deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import Any
 
 import structlog
@@ -163,9 +165,9 @@ class Ingest:
     def _slices(self, partition: int, records: Sequence[Any]) -> Sequence[Sequence[Any]]:
         """Runs of records: single ones where the log is replayed, since each cell decides for itself there."""
         known = max(self.counters.partition(partition).replayed_to, self.seen.partition(partition).covered)
-        replayed = [record for record in records if record.offset <= known]
-        fresh = records[len(replayed) :]
-        return [[record] for record in replayed] + [
+        replayed = bisect_right(records, known, key=attrgetter("offset"))
+        fresh = records[replayed:]
+        return [[record] for record in records[:replayed]] + [
             fresh[at : at + SLICE_RECORDS] for at in range(0, len(fresh), SLICE_RECORDS)
         ]
 

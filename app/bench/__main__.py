@@ -12,7 +12,7 @@ import uvloop
 
 from app.bench.bare import fetch_and_count, fetch_only
 from app.bench.lap import Result, Task
-from app.runtime.collector import collect_rarely
+from app.runtime.interpreter import collect_rarely, loop_fast
 from app.runtime.logs import configure_logs
 
 
@@ -21,6 +21,7 @@ def main() -> None:
     task = msgspec.json.decode(sys.argv[1], type=Task)
     configure_logs("WARNING", json_lines=True)
     collect_rarely()
+    loop_fast()
     with tempfile.TemporaryDirectory() as folder:
         result = uvloop.run(asyncio.wait_for(_contender(task, Path(folder)), task.seconds + 30))
     sys.stderr.flush()

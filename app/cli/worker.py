@@ -9,8 +9,8 @@ import orjson
 import typer
 import uvloop
 
-from app.runtime.collector import collect_rarely
 from app.runtime.errors import VoicemonError
+from app.runtime.interpreter import collect_rarely, loop_fast
 from app.runtime.logs import configure_logs
 from app.runtime.settings import Settings
 from app.supervisor import supervise, worker_command
@@ -27,6 +27,7 @@ def worker(
     """Count events live, store them in ClickHouse, serve the views. Log lines are JSON on stdout."""
     settings = Settings.from_environment()
     configure_logs(settings.log.level, json_lines=True)
+    loop_fast()
     uvloop.run(_supervise(as_json) if supervised else _work(settings, as_json))
 
 
@@ -50,7 +51,7 @@ async def _work(settings: Settings, as_json: bool) -> None:
         await Worker(settings).run(stop, announce)
     except VoicemonError as error:
         typer.echo(f"voicemon: {error}", err=True)
-        _leave(1)
+        _leave(error.exit_code)
     _leave(0)
 
 

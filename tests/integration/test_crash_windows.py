@@ -11,6 +11,7 @@ import pytest
 
 from app.domain.counters import RESULT_FIELDS
 from app.runtime.faults import EXIT_CODE, FaultPoint
+from app.runtime.log_position import group_lag
 from app.runtime.settings import ClickHouseSettings, FaultSettings, Settings
 from sinks.clickhouse.client import connect
 from tests.workers import WorkerProcess, eventually, produce, read_topic, worker_process, worker_settings
@@ -43,10 +44,8 @@ async def counts(worker: WorkerProcess) -> list[int]:
     return [body["last60Minutes"][RECEIVED] if status == 200 else -1 for status, body in answers]
 
 
-async def committed_everything(worker: WorkerProcess) -> bool:
-    metrics = await asyncio.to_thread(worker.text, "/metrics")
-    lines = [line for line in metrics.splitlines() if line.startswith("voicemon_uncommitted_records{")]
-    return len(lines) == worker.settings.kafka.partitions and all(line.endswith(" 0.0") for line in lines)
+async def committed_everything(settings: Settings) -> bool:
+    return all(committed == end for committed, end in (await group_lag(settings.kafka)).values())
 
 
 def stored(settings: Settings) -> tuple[int, int]:
@@ -80,7 +79,7 @@ async def test_a_crash_at_any_step_loses_and_doubles_nothing(
             return await counts(worker) == [EVENTS] + [EVENTS // 5] * 5
 
         await eventually(is_exact, "the counts are exact")
-        await eventually(lambda: committed_everything(worker), "everything is committed")
+        await eventually(lambda: committed_everything(settings), "everything is committed")
         assert await counts(worker) == [EVENTS] + [EVENTS // 5] * 5
     assert await asyncio.to_thread(stored, settings) == (EVENTS, EVENTS)
     letters = await read_topic(kafka_bootstrap, f"{unique_prefix}voice-events-dead-letter")
