@@ -15,7 +15,6 @@ from app.runtime.log_position import topic_partitions
 from app.runtime.settings import KafkaSettings
 
 POLL_MS = 1000
-RECORD_MS = 10_000
 STUCK_SECONDS = 60.0
 
 
@@ -52,16 +51,6 @@ class LogReader:
             found = await self._consumer.offsets_for_times(dict.fromkeys(tps, max(from_ms, 0)))
             starts = {tp: at.offset if (at := found[tp]) is not None else ends[tp] for tp in tps}
         return [Span(tp, begins[tp], starts[tp], ends[tp]) for tp in tps]
-
-    async def record(self, topic: str, partition: int, offset: int) -> ConsumerRecord:
-        """The record at an offset. Raises BrokerUnavailable if it does not come, as when it has been deleted."""
-        tp = TopicPartition(topic, partition)
-        self._consumer.assign([tp])
-        self._consumer.seek(tp, offset)
-        for record in (await self._consumer.getmany(tp, timeout_ms=RECORD_MS, max_records=1)).get(tp, []):
-            if record.offset == offset:
-                return record
-        raise BrokerUnavailable(f"the record at offset {offset} of {topic} {partition} does not come: is it deleted?")
 
     async def batches(self, span: Span) -> AsyncIterator[Sequence[ConsumerRecord]]:
         """Records of a span in log order; an open transaction ends it early.
