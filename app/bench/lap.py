@@ -9,7 +9,10 @@ from app.runtime.errors import VoicemonError
 
 
 class Task(msgspec.Struct):
-    """One measurement in a process of its own; `group` names it uniquely in the cluster."""
+    """One measurement in a process of its own; `group` names it uniquely in the cluster.
+
+    `database` is where its rows go, empty for one that stores none.
+    """
 
     contender: str
     bootstrap: str
@@ -18,6 +21,7 @@ class Task(msgspec.Struct):
     events: int
     partitions: int
     seconds: float
+    database: str = ""
 
 
 class Result(msgspec.Struct):
