@@ -102,7 +102,11 @@ class RollUp:
         does not answer.
         """
         closed_s = min(stored_until_ms, self._clock.now_ms()) // 1000
-        return self._run(self._range(0, closed_s, closed_s), everything=False, dry_run=False)
+        periods = self._range(0, closed_s, closed_s)
+        result = self._run(periods, everything=False, dry_run=False)
+        # Afterwards: before it the rows of these hours may be of the time when they were not complete.
+        self._insert("closed", closed_s=closed_s - closed_s % HOUR_SECONDS)
+        return result
 
     def recompute(self, from_ms: int, to_ms: int, *, dry_run: bool = False) -> RollUpResult:
         """Compute every hour within [from_ms, to_ms) that has ended and is not frozen, and the days they belong to.
@@ -112,6 +116,13 @@ class RollUp:
         closed_s = self._clock.now_ms() // 1000
         hours = self._range(-(-from_ms // 1000), min(to_ms // 1000, closed_s), closed_s)
         return self._run(hours, everything=True, dry_run=dry_run)
+
+    def compute_days(self, days_s: list[int]) -> list[int]:
+        """Compute days, given by their starts in epoch seconds, out of their hours; those that succeeded.
+
+        Raises SinkUnavailable if ClickHouse does not answer.
+        """
+        return self._compute_days(days_s, [])
 
     def frozen_until_ms(self) -> int:
         """Start of the first day whose events are all still on disk; earlier periods are never computed again."""

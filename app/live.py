@@ -6,7 +6,7 @@ from app.runtime.clock import Clock
 from app.runtime.ranges import Progress
 from app.runtime.settings import Settings
 from app.runtime.telemetry import Telemetry
-from app.web.contract import TableInfo
+from app.web.contract import TableInfo, TablePartition
 from tables.counters import CountersTable
 
 
@@ -123,10 +123,25 @@ class LiveWorker:
         """The Faust tables with what this worker holds of them."""
         if self._parts is None:
             return []
-        kafka = self._settings.kafka
+        kafka, ingest, progress = self._settings.kafka, self._settings.ingest, self._progress()
+        lags = {number: at.lag for number, at in progress.items()}
+        owners = {view.partition: view.owner for view in self._parts.counters.partition_views()}
+        windows = {
+            "counters": f"UTC hours, until {ingest.window_retention_hours} h after their end by event time",
+            "seen-events": f"ids of the last {ingest.duplicates_hours} h, at most {ingest.duplicates_max:,}",
+        }
         return [
             TableInfo(
-                table.name, table.help, changelog_name(kafka, table.name), sorted(table.loaded_partitions), len(table)
+                table.name,
+                table.help,
+                changelog_name(kafka, table.name),
+                sorted(table.loaded_partitions),
+                len(table),
+                windows[table.name],
+                [
+                    TablePartition(number, owner, table.changelog_end(number), lags.get(number))
+                    for number, owner in owners.items()
+                ],
             )
             for table in (self._parts.counters, self._parts.seen)
         ]

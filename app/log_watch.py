@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 
-from app.runtime.broker import state_consumer
+from app.runtime.broker import connected, state_consumer
 from app.runtime.errors import VoicemonError
 from app.runtime.log_identity import LastCounted, examine
 from app.runtime.log_position import topic_partitions
@@ -30,7 +30,7 @@ async def until_partitions_are_added(settings: KafkaSettings, known: int) -> Non
     topic = Topics(settings.topic_prefix).events
     while True:
         with suppress(KafkaError, OSError):  # readiness tells of a Kafka that is away
-            async with state_consumer(settings) as consumer:
+            async with connected(state_consumer(settings)) as consumer:
                 if len(await topic_partitions(consumer, topic)) > known:
                     return
         await asyncio.sleep(LOOK_SECONDS)

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from functools import partial
 
 from aiokafka.errors import KafkaError
+from faust import SASLCredentials, SSLCredentials
 from faust.transport.drivers import TRANSPORTS
+from faust.types.auth import CredentialsT
 
 from agents import ingest_events
 from agents.ingest_events import Ingest
@@ -19,9 +21,10 @@ from app.log_watch import LogWatch
 from app.runtime.broker import DEAD_LETTER_ALLOWANCE, application_id, state_consumer
 from app.runtime.clock import Clock
 from app.runtime.faults import Faults
+from app.runtime.kafka_access import security_options
 from app.runtime.log_position import read_records
 from app.runtime.ranges import RangePolicy
-from app.runtime.settings import IngestSettings, Settings
+from app.runtime.settings import IngestSettings, KafkaSecurity, Settings
 from app.runtime.state_producer import StateProducer, is_passing
 from app.runtime.state_table import StateTable
 from app.runtime.telemetry import Telemetry
@@ -165,6 +168,7 @@ def _faust_app(settings: Settings) -> RangeApp:
         application_id(kafka),
         env={},  # else unprefixed variables such as BROKER_URL would win over these arguments
         broker=";".join([f"voicemon://{first}", *others]),
+        broker_credentials=faust_credentials(kafka),
         autodiscover=False,
         store="memory://",
         broker_commit_interval=NEVER_SECONDS,  # the worker commits, in step with its changelog flushes
@@ -185,3 +189,17 @@ def _faust_app(settings: Settings) -> RangeApp:
         key_serializer="raw",
         value_serializer="raw",
     )
+
+
+def faust_credentials(security: KafkaSecurity) -> CredentialsT | None:
+    """How Faust's own clients prove who they are; None for brokers that ask nothing."""
+    options = security_options(security)
+    context = options.get("ssl_context")
+    if "sasl_mechanism" in options:
+        return SASLCredentials(
+            username=options["sasl_plain_username"],
+            password=options["sasl_plain_password"],
+            mechanism=options["sasl_mechanism"],
+            ssl_context=context,
+        )
+    return SSLCredentials(context=context) if context else None

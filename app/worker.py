@@ -17,6 +17,7 @@ from app.main import TABLES, Outside, Parts, build_app, flush
 from app.runtime.broker import prepare_topics, state_producer
 from app.runtime.clock import Clock, SystemClock
 from app.runtime.errors import BrokerUnavailable, SinkUnavailable, VoicemonError
+from app.runtime.kafka_errors import broker_error, missing_right
 from app.runtime.membership import InstanceTaken
 from app.runtime.settings import Settings
 from app.runtime.state_producer import StateProducer
@@ -127,6 +128,7 @@ class Worker:
         if reason is not None:
             log.error("Worker stops without a commit; start it again", reason=repr(reason))
             cause = f"Kafka failed ({type(reason).__name__})" if isinstance(reason, KafkaError) else str(reason)
+            cause = missing_right(reason, self.settings.kafka) or cause
             raise WorkerCrashed(
                 f"the worker has stopped: {cause}; start it again, it reads on from its last commit"
             ) from reason
@@ -149,7 +151,7 @@ class Worker:
         try:
             await producer.start()
         except KafkaError as error:
-            raise BrokerUnavailable.at(self.settings.kafka.bootstrap, error) from error
+            raise await broker_error(self.settings.kafka, error) from error
         return producer
 
     async def _until_it_answers(

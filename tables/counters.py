@@ -13,7 +13,8 @@ from app.domain.counters import COUNTER_TYPES
 from app.domain.windows import HOUR_MS
 from app.runtime.follower import ChangelogFollower
 from app.runtime.state_table import RecordPair, StateTable
-from tables.partition_counters import MINUTES, WIDTH, PartitionCounters
+from tables.cells import MINUTES, WIDTH
+from tables.partition_counters import PartitionCounters
 
 log = structlog.get_logger(__name__)
 
@@ -99,13 +100,14 @@ class CountersTable(StateTable):
     def totals(self, organization_id: str | None, first_minute: int, last_minute: int) -> list[int]:
         """The eight counters over whole minutes, both ends included, numbered since the epoch."""
         result = [0] * WIDTH
-        for minute in range(first_minute, last_minute + 1):
-            hour, base = minute // MINUTES * HOUR_MS, minute % MINUTES * WIDTH
+        for hour in range(first_minute // MINUTES, last_minute // MINUTES + 1):
+            first = max(first_minute - hour * MINUTES, 0) * WIDTH
+            end = min(last_minute + 1 - hour * MINUTES, MINUTES) * WIDTH
             for state in self._partitions.values():
-                cell = state.hours.get(hour, {}).get(organization_id)
+                cell = state.hours.get(hour * HOUR_MS, {}).get(organization_id)
                 if cell is not None:
                     for index in range(WIDTH):
-                        result[index] += cell.minutes[base + index]
+                        result[index] += sum(cell.minutes[first + index : end : WIDTH])
         return result
 
     def partition_views(self) -> list[PartitionView]:
@@ -116,19 +118,26 @@ class CountersTable(StateTable):
             for number, state in states
         ]
 
-    def entries(self, partition: int | None = None) -> Iterator[Entry]:
+    def entries(
+        self, partition: int | None = None, holds: Callable[[int, str | None], bool] = lambda hour, scope: True
+    ) -> Iterator[Entry]:
         """Every counter that is not 0, by window and organisation, the platform (None) first.
 
-        Of one source partition, or of all together.
+        Of one source partition, or of all together; of the window starts and organisations that `holds` takes.
         """
         states = list(self._partitions.values()) if partition is None else [self.partition(partition)]
         sums: dict[tuple[int, str | None], list[int]] = {}
-        for state in states:
-            for hour, cells in state.hours.items():
-                for scope, cell in cells.items():
-                    row = sums.setdefault((hour, scope), [0] * WIDTH)
-                    for index in range(WIDTH):
-                        row[index] += sum(cell.minutes[index::WIDTH])
+        cells = (
+            (hour, scope, cell)
+            for state in states
+            for hour, scopes in state.hours.items()
+            for scope, cell in scopes.items()
+            if holds(hour, scope)
+        )
+        for hour, scope, cell in cells:
+            row = sums.setdefault((hour, scope), [0] * WIDTH)
+            for index in range(WIDTH):
+                row[index] += sum(cell.minutes[index::WIDTH])
         for hour, scope in sorted(sums, key=lambda at: (at[0], at[1] is not None, at[1] or "")):
             for index, value in enumerate(sums[hour, scope]):
                 if value:

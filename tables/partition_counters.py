@@ -5,20 +5,15 @@ record carries the offset of the last source record applied, so that applying th
 changes nothing.
 """
 
-from array import array
-from collections import Counter
 from collections.abc import Iterable, Mapping
 
 import msgspec
 import orjson
 
-from app.domain.counters import COUNTER_TYPES
 from app.domain.windows import HOUR_MS
 from app.runtime.state_table import RecordPair
+from tables.cells import MINUTES, WIDTH, Cell, CellRecord, FlushEnd, FlushStart, cell_head, flush_end, flush_start
 
-WIDTH = len(COUNTER_TYPES)
-MINUTES = 60
-EMPTY = bytes(4 * WIDTH * MINUTES)
 HEARTBEAT_MS = 1000
 """A partition without events is logged this often, so that other workers know how current its figures are."""
 
@@ -27,51 +22,6 @@ Place = tuple[str | None, int, tuple[int, ...]]
 
 Tally = Mapping[Place, int]
 """Events at each place."""
-
-
-class CellRecord(msgspec.Struct, array_like=True):
-    """Changelog value of one cell: last source offset applied; `WIDTH` counts a minute as uint32, minute by minute."""
-
-    offset: int
-    minutes: bytes
-
-
-class FlushStart(msgspec.Struct, array_like=True):
-    """First changelog record of a flush: greatest event time counted, and who writes."""
-
-    watermark_ms: int
-    writer: str
-
-
-class FlushEnd(msgspec.Struct, array_like=True):
-    """Last changelog record of a flush.
-
-    Every source record up to `offset` is in the cells logged so far, some cells may be ahead of it up to
-    `restored_to`; `as_of_ms` is the time that `offset` stands for, `writer` the partition's owner. `append_ms` and
-    `digest` tell the source record at `offset` from another one that may come to stand there.
-    """
-
-    offset: int
-    restored_to: int
-    as_of_ms: int
-    writer: str
-    append_ms: int = 0
-    digest: int = 0
-
-
-class Cell:
-    """Counts of one organisation and hour.
-
-    `offset` is the last source offset known to be applied when restored; `is_dirty` says that it is listed for the
-    next flush.
-    """
-
-    __slots__ = ("is_dirty", "minutes", "offset")
-
-    def __init__(self, offset: int = -1, minutes: bytes = EMPTY) -> None:
-        self.offset = offset
-        self.is_dirty = False
-        self.minutes = array("I", minutes)
 
 
 class PartitionCounters:
@@ -133,11 +83,12 @@ class PartitionCounters:
     def apply(self, tally: Tally, last_offset: int) -> None:
         """Count a slice of the log that ends at `last_offset`; one record at a time up to `replayed_to`."""
         if last_offset > self.applied:
-            platform: Counter[Place] = Counter()
+            platform: dict[tuple[int, tuple[int, ...]], int] = {}
             for (_, minute, indexes), count in tally.items():
-                platform[None, minute, indexes] += count
+                at = minute, indexes
+                platform[at] = platform.get(at, 0) + count
             self._add([item for item in tally.items() if item[0][0] is not None], last_offset)
-            self._add(platform.items(), last_offset)
+            self._add([((None, *at), count) for at, count in platform.items()], last_offset)
             self.applied = last_offset
             if tally:
                 self._changed_at = last_offset
@@ -145,21 +96,25 @@ class PartitionCounters:
 
     def _add(self, counts: Iterable[tuple[Place, int]], last_offset: int) -> None:
         """Add to the cells, except to those that were restored with this part of the log in them."""
+        latest, hour, base = -1, 0, 0
+        cells: dict[str | None, Cell] = {}
         for (scope, minute, indexes), count in counts:
-            hour = minute // MINUTES * HOUR_MS
-            cells = self.hours.get(hour)
-            if cells is None:
-                cells = self.hours[hour] = {}
+            if minute != latest:  # rare: a log is nearly in the order of time
+                latest, hour, base = minute, minute // MINUTES * HOUR_MS, minute % MINUTES * WIDTH
+                cells = self.hours.setdefault(hour, {})
             cell = cells.get(scope)
             if cell is None:
-                cell = cells[scope] = Cell()
+                cell = cells[scope] = Cell(self._cell_key(scope, hour))
             if last_offset > cell.offset:
-                minutes, base = cell.minutes, minute % MINUTES * WIDTH
+                minutes = cell.minutes
                 for index in indexes:
                     minutes[base + index] += count
                 if not cell.is_dirty:
                     cell.is_dirty = True
                     self._dirty[scope, hour] = None
+
+    def _cell_key(self, scope: str | None, hour: int) -> bytes:
+        return orjson.dumps([self._partition, scope, hour])
 
     def _expire(self) -> None:
         for hour in [hour for hour in self.hours if hour < self.cutoff_ms]:
@@ -173,16 +128,26 @@ class PartitionCounters:
         if not (self._dirty or self._dropped or self._has_news or is_due):
             return []
         self.as_of_ms, self.owner = max(as_of_ms, self.as_of_ms), writer
-        encode, partition = msgspec.msgpack.encode, self._partition
+        encode = msgspec.msgpack.encode
         changes: list[RecordPair] = [(self._start_key, encode(FlushStart(self.watermark_ms, writer)))]
-        changes += [(orjson.dumps([partition, scope, hour]), None) for scope, hour in self._dropped]
-        for scope, hour in self._dirty:
-            cell = self.hours[hour][scope]
-            record = CellRecord(max(cell.offset, self.applied), cell.minutes.tobytes())
-            changes.append((orjson.dumps([partition, scope, hour]), encode(record)))
-            cell.is_dirty = False
+        changes += [(self._cell_key(scope, hour), None) for scope, hour in self._dropped]
+        changes += self._dirty_cells()
         changes.append((self._end_key, encode(self._flush_end(writer))))
         self._dirty, self._dropped, self._has_news = {}, {}, False
+        return changes
+
+    def _dirty_cells(self) -> list[RecordPair]:
+        """Changelog records of the changed cells.
+
+        Nearly all carry the same offset, and counts take the same room in each: only the counts are put in anew.
+        """
+        applied, head = self.applied, cell_head(self.applied)
+        changes: list[RecordPair] = []
+        for scope, hour in self._dirty:
+            cell = self.hours[hour][scope]
+            own = head if cell.offset <= applied else cell_head(cell.offset)
+            changes.append((cell.key, own + cell.minutes.tobytes()))
+            cell.is_dirty = False
         return changes
 
     def _flush_end(self, writer: str) -> FlushEnd:
@@ -211,7 +176,7 @@ class PartitionCounters:
 
     def is_foreign(self, key: bytes, value: bytes | None, writer: str) -> bool:
         """True if the record starts a flush by somebody other than `writer`."""
-        return key == self._start_key and value is not None and _start(value).writer != writer
+        return key == self._start_key and value is not None and flush_start(value).writer != writer
 
     def overhear(self, key: bytes, value: bytes | None, writer: str) -> None:
         """Keep the flushes of others while `writer` counts: it may have lost the partition and not know it yet.
@@ -219,14 +184,14 @@ class PartitionCounters:
         Flushes of two writers can be interleaved, so what is logged between is kept, too.
         """
         if key == self._start_key and value is not None:
-            if _start(value).writer != writer:
+            if flush_start(value).writer != writer:
                 self._own_flushes = 0
             elif self._own_flushes is not None:
                 # The second one of its own shows that the other writer ended in the middle.
                 self._own_flushes = None if self._own_flushes else 1
         if self._own_flushes is not None:
             self._overheard.append((key, value))
-            if key == self._end_key and value is not None and _end(value).writer != writer:
+            if key == self._end_key and value is not None and flush_end(value).writer != writer:
                 self._own_flushes = None
 
     def adopt(self, writer: str) -> None:
@@ -256,10 +221,10 @@ class PartitionCounters:
             if value is None:
                 self._forget(key)
             elif key == self._start_key:
-                self.advance(_start(value).watermark_ms)
+                self.advance(flush_start(value).watermark_ms)
                 self._expire()
             elif key == self._end_key:
-                end = _end(value)
+                end = flush_end(value)
                 self.applied, self.restored_to = end.offset, max(end.restored_to, self._given_up_at)
                 self.as_of_ms, self.owner = end.as_of_ms, end.writer
                 self.append_ms, self.digest = end.append_ms, end.digest
@@ -273,7 +238,7 @@ class PartitionCounters:
         record = msgspec.msgpack.decode(value, type=CellRecord)
         cells = self.hours.setdefault(hour, {})
         if scope not in cells or record.offset >= cells[scope].offset:
-            cells[scope] = Cell(record.offset, record.minutes)
+            cells[scope] = Cell(key, record.offset, record.minutes)
         if hour < self.cutoff_ms:
             self._expire()
 
@@ -286,11 +251,3 @@ class PartitionCounters:
             self.hours.pop(hour, None)
         if not self.hours:
             self._given_up_at = -1
-
-
-def _start(value: bytes) -> FlushStart:
-    return msgspec.msgpack.decode(value, type=FlushStart)
-
-
-def _end(value: bytes) -> FlushEnd:
-    return msgspec.msgpack.decode(value, type=FlushEnd)

@@ -14,6 +14,10 @@ from urllib.error import HTTPError
 from urllib.parse import urlencode
 from urllib.request import ProxyHandler, Request, build_opener
 
+from pydantic import SecretStr
+
+from app.runtime.settings import ClickHouseSettings
+
 READY_SECONDS = 60.0
 OPENER = build_opener(ProxyHandler({}))
 FULL = ("writer", "w-secret")
@@ -58,6 +62,13 @@ class EndpointProcess:
             raise AssertionError(f"the endpoint did not start: {self.process.communicate(timeout=10)[1]}")
         self.port = int(json.loads(line)["port"])
         self.url = f"http://127.0.0.1:{self.port}"
+
+    @property
+    def settings(self) -> ClickHouseSettings:
+        """What reaches it."""
+        users = {"user": FULL[0], "password": SecretStr(FULL[1])}
+        readers = {"readonly_user": READONLY[0], "readonly_password": SecretStr(READONLY[1])}
+        return ClickHouseSettings(url=self.url, **users, **readers)
 
     def ask(
         self,

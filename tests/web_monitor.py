@@ -9,10 +9,13 @@ from typing import Any
 
 import aiohttp
 from aiohttp import web
+from clickhouse_connect.driver.client import Client
 
 from app.domain.windows import HOUR_MS, MINUTE_MS
-from app.runtime.settings import Settings
-from app.web.contract import TableInfo
+from app.runtime.errors import SinkUnavailable
+from app.runtime.settings import ClickHouseSettings, Settings
+from app.web.contract import TableInfo, TablePartition
+from app.web.questions import Connect
 from app.web.server import build_web
 from tables.counters import CountersTable
 
@@ -62,7 +65,12 @@ class MadeUpWorker:
         return self.at_ms
 
     def tables(self) -> list[TableInfo]:
-        return [TableInfo("counters", "Events by counter type", "t-counters-changelog", [0], len(self.counters))]
+        return [
+            TableInfo(
+                "counters", "Events by counter type", "t-counters-changelog", [0], len(self.counters), "UTC hours",
+                [TablePartition(0, "worker-1", 17, 3), TablePartition(1, "worker-2", None, None)],
+            )
+        ]  # fmt: skip
 
     def exposition(self) -> bytes:
         return b"voicemon_ready 1\n"
@@ -86,11 +94,18 @@ class Site:
             return answer.status, await (answer.json() if is_json else answer.text()), answer.headers
 
 
+def no_store(settings: ClickHouseSettings) -> Client:
+    """A ClickHouse that does not answer."""
+    raise SinkUnavailable(f"ClickHouse at {settings.url} does not answer")
+
+
 @asynccontextmanager
-async def served(worker: MadeUpWorker | None = None, **settings: Mapping[str, Any]) -> AsyncIterator[Site]:
+async def served(
+    worker: MadeUpWorker | None = None, store: Connect = no_store, **settings: Mapping[str, Any]
+) -> AsyncIterator[Site]:
     """Serve while the block runs; keyword arguments are groups of settings."""
     worker = worker or MadeUpWorker()
-    app = build_web(worker, Settings.model_validate(settings))
+    app = build_web(worker, Settings.model_validate(settings), store)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.2)
     await runner.setup()
     with tempfile.TemporaryDirectory(prefix="voicemon-web-") as folder:

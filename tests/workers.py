@@ -39,7 +39,8 @@ def environment(settings: Settings) -> dict[str, str]:
     variables = {name: value for name, value in inherited_environment().items() if not name.startswith("VOICEMON_")}
     for group in type(settings).model_fields:
         for name, value in getattr(settings, group).model_dump().items():
-            text = value.get_secret_value() if hasattr(value, "get_secret_value") else str(value)
+            text = "" if value is None else str(value)
+            text = value.get_secret_value() if hasattr(value, "get_secret_value") else text
             variables[f"VOICEMON_{group}_{name}".upper()] = text
     return variables
 

@@ -14,7 +14,6 @@ from pathlib import Path
 from aiokafka import ConsumerRecord
 
 from app.audit.dead_letters import DeadLetters
-from app.audit.log_reader import LogReader, Span, log_reader
 from app.audit.partition_recount import PartitionRecount, Rules
 from app.audit.report import PartitionFigures, Report
 from app.audit.row_content import content_of_event
@@ -26,6 +25,7 @@ from app.domain.rejects import RejectedEvent
 from app.domain.windows import HOUR_MS
 from app.runtime.clock import Clock
 from app.runtime.log_position import committed_offsets
+from app.runtime.log_reader import LogReader, Span, log_reader
 from app.runtime.settings import Settings
 from app.runtime.topics import Topics
 

@@ -7,12 +7,14 @@ from dataclasses import dataclass, field
 from app.audit.partition_recount import Counters, PartitionRecount, name_of
 from app.audit.report import Differences, WorkerFigures
 from app.domain.counters import COUNTER_TYPES
+from app.runtime.errors import VoicemonError
 from app.runtime.worker_client import WorkerClient, WorkerUnavailable
 
 WAIT_SECONDS = 20.0
 PAUSE_SECONDS = 0.5
 # An answer of many organisations by partition is large.
 ANSWER_SECONDS = 30.0
+ALL_ENTRIES = {"detail": "partitions", "format": "json", "limit": "1000000"}
 
 
 @dataclass(slots=True)
@@ -47,12 +49,14 @@ def _ask(worker: WorkerFigures, token: str) -> dict[int, Answer]:
     deadline = time.monotonic() + WAIT_SECONDS
     while True:
         try:
-            body = client.json("/tables/counters/", {"detail": "partitions", "format": "json"})
+            body = client.json("/tables/counters/", ALL_ENTRIES)
             break
         except WorkerUnavailable:
             if time.monotonic() > deadline:
                 raise
             time.sleep(PAUSE_SECONDS)
+    if "nextOffset" in body:
+        raise VoicemonError(f"{worker.url} has {body['total']:,} counters, too many for one answer: leave --worker out")
     answers = {at["partition"]: Answer(worker, at["offset"], at["keptFrom"]) for at in body["partitions"]}
     for entry in body["entries"]:
         at = (entry.get("organizationId"), entry["windowStart"], COUNTER_TYPES.index(entry["counterType"]))

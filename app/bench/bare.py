@@ -11,6 +11,7 @@ from app.domain.counters import COUNTERS_OF_TYPE
 from app.domain.events import AgeLimits, Anomalies, decode_event, event_key
 from app.domain.windows import MINUTE_MS
 from app.main import FETCH_BYTES
+from app.runtime.kafka_access import client_options
 from app.runtime.topics import Topics
 
 
@@ -53,7 +54,7 @@ async def fetch_and_count(task: Task) -> Result:
 async def _consumer(task: Task) -> AsyncIterator[AIOKafkaConsumer]:
     """A consumer at the start of every partition, outside any group."""
     consumer = AIOKafkaConsumer(
-        bootstrap_servers=task.bootstrap,
+        **client_options(task.kafka()),
         enable_auto_commit=False,
         auto_offset_reset="earliest",
         max_partition_fetch_bytes=FETCH_BYTES,

@@ -13,6 +13,8 @@ from aiokafka import AIOKafkaProducer
 
 from app.domain.event_types import EVENT_TYPES, STAGE_OF_TYPE
 from app.domain.windows import MINUTE_MS
+from app.runtime.kafka_access import client_options
+from app.runtime.settings import KafkaSettings
 
 BATCH_BYTES = 200_000
 SEND_SECONDS = 60.0
@@ -74,12 +76,12 @@ def _event(rng: random.Random, event_type: str, timestamp: int, organizations: i
     return event
 
 
-async def fill_topic(bootstrap: str, topic: str, load: Load, say: Callable[[str], None]) -> int:
+async def fill_topic(kafka: KafkaSettings, topic: str, load: Load, say: Callable[[str], None]) -> int:
     """Write the log with lz4, as every partition's producer would; the mean size of a value in bytes."""
     # A topic just created may have no leader for a moment, and the client would print each attempt.
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     producer = AIOKafkaProducer(
-        bootstrap_servers=bootstrap, compression_type="lz4", max_batch_size=BATCH_BYTES, linger_ms=5
+        **client_options(kafka), compression_type="lz4", max_batch_size=BATCH_BYTES, linger_ms=5
     )
     await producer.start()
     written = size = 0

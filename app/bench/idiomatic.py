@@ -7,6 +7,7 @@ from typing import Any
 import faust
 
 from app.bench.lap import Lap, Result, Task
+from app.main import faust_credentials
 from app.runtime.topics import Topics
 
 
@@ -25,6 +26,7 @@ async def count_with_faust(task: Task, folder: Path) -> Result:
         f"{task.prefix}{task.group}",
         env={},
         broker=f"kafka://{task.bootstrap}",
+        broker_credentials=faust_credentials(task.kafka()),
         store="memory://",
         datadir=str(folder),
         web_enabled=False,

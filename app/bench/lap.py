@@ -6,12 +6,15 @@ from pathlib import Path
 import msgspec
 
 from app.runtime.errors import VoicemonError
+from app.runtime.kafka_access import without_security
+from app.runtime.settings import KafkaSettings, Settings
 
 
 class Task(msgspec.Struct):
     """One measurement in a process of its own; `group` names it uniquely in the cluster.
 
     `database` is where its rows go, empty for one that stores none.
+    `is_secured`: the brokers want the proof that the environment's settings hold, which no command line may show.
     """
 
     contender: str
@@ -22,6 +25,14 @@ class Task(msgspec.Struct):
     partitions: int
     seconds: float
     database: str = ""
+    is_secured: bool = False
+
+    def kafka(self) -> KafkaSettings:
+        """How to reach the brokers."""
+        settings = Settings.from_environment().kafka
+        if self.is_secured:
+            return settings.model_copy(update={"bootstrap": self.bootstrap})
+        return without_security(settings, self.bootstrap)
 
 
 class Result(msgspec.Struct):

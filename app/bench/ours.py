@@ -133,15 +133,6 @@ async def count_with_ours(task: Task) -> Result:
 
 def ours_settings(task: Task) -> Settings:
     """The defaults, on the topic of the measurement; the views listen on any free port."""
-    return Settings.model_validate(
-        {
-            "kafka": {
-                "bootstrap": task.bootstrap,
-                "topic_prefix": task.prefix,
-                "group": task.group,
-                "partitions": task.partitions,
-            },
-            "ingest": {"store_rows": False},
-            "web": {"port": 0},
-        }
-    )
+    settings = Settings.model_validate({"ingest": {"store_rows": False}, "web": {"port": 0}})
+    topic = {"topic_prefix": task.prefix, "group": task.group, "partitions": task.partitions}
+    return settings.model_copy(update={"kafka": task.kafka().model_copy(update=topic)})

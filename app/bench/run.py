@@ -18,6 +18,7 @@ from app.bench.quix import is_installed
 from app.local.stack import LocalStack
 from app.runtime.broker import prepare_topics
 from app.runtime.errors import VoicemonError
+from app.runtime.kafka_access import is_secured, without_security
 from app.runtime.settings import ClickHouseSettings, Settings, inherited_environment
 from app.runtime.topics import Topics
 
@@ -78,7 +79,7 @@ def compare(
     if set(SHORT) & set(contenders):
         loads[f"{prefix}short_"] = Load(min(load.events, FAUST_EVENTS), load.organizations, load.partitions)
     sizes = {at: filled(settings, at, size, say) for at, size in loads.items()}
-    missing = {} if is_installed() else {"quix": "not installed"}
+    missing = _missing(settings)
     found: dict[str, list[Result]] = {name: [] for name in contenders if name not in missing}
     for round_number in range(1, rounds + 1):
         for name, results in found.items():
@@ -98,14 +99,20 @@ def compare(
     )
 
 
+def _missing(settings: Settings) -> dict[str, str]:
+    """Contenders that cannot run here, with the reason."""
+    if not is_installed():
+        return {"quix": "not installed"}
+    return {"quix": "cannot log in to these brokers here"} if is_secured(settings.kafka) else {}
+
+
 @contextlib.contextmanager
 def own_broker(settings: Settings, say: Callable[[str], None]) -> Iterator[Settings]:
     """Settings that point at a broker that lives as long as the block, with its data in a temporary folder."""
     with tempfile.TemporaryDirectory(prefix="voicemon-bench-") as folder:
         local = settings.local.model_copy(update={"data_dir": Path(folder)})
         with LocalStack(settings.model_copy(update={"local": local}), ("kafka",), say=say) as stack:
-            kafka = settings.kafka.model_copy(update={"bootstrap": stack.kafka_bootstrap})
-            yield settings.model_copy(update={"kafka": kafka})
+            yield settings.model_copy(update={"kafka": without_security(settings.kafka, stack.kafka_bootstrap)})
 
 
 def filled(settings: Settings, prefix: str, load: Load, say: Callable[[str], None]) -> int:
@@ -117,7 +124,7 @@ def filled(settings: Settings, prefix: str, load: Load, say: Callable[[str], Non
             f"the topic has {partitions} partitions instead of {load.partitions}: choose another prefix"
         )
     say(f"writing {load.events:,} events")
-    return asyncio.run(fill_topic(kafka.bootstrap, Topics(prefix).events, load, say))
+    return asyncio.run(fill_topic(kafka, Topics(prefix).events, load, say))
 
 
 def _task(settings: Settings, name: str, prefix: str, round_number: int, load: Load) -> Task:
@@ -129,6 +136,7 @@ def _task(settings: Settings, name: str, prefix: str, round_number: int, load: L
         events=load.events,
         partitions=load.partitions,
         seconds=START_SECONDS + load.events / SLOWEST_EVENTS_PER_SECOND,
+        is_secured=is_secured(settings.kafka),
     )
 
 

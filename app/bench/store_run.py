@@ -15,6 +15,7 @@ from app.bench.lap import Result, Task
 from app.bench.run import filled, measure
 from app.local.stack import LocalStack
 from app.runtime.errors import VoicemonError
+from app.runtime.kafka_access import is_secured, without_security
 from app.runtime.settings import Settings
 from sinks.clickhouse.client import connect
 from sinks.clickhouse.schema import migrate
@@ -79,7 +80,7 @@ def own_services(settings: Settings, say: Callable[[str], None]) -> Iterator[Set
     with tempfile.TemporaryDirectory(prefix="voicemon-bench-") as folder:
         local = settings.local.model_copy(update={"data_dir": Path(folder)})
         with LocalStack(settings.model_copy(update={"local": local}), say=say) as stack:
-            kafka = settings.kafka.model_copy(update={"bootstrap": stack.kafka_bootstrap})
+            kafka = without_security(settings.kafka, stack.kafka_bootstrap)
             clickhouse = settings.clickhouse.model_copy(update={"url": stack.clickhouse_url})
             yield settings.model_copy(update={"kafka": kafka, "clickhouse": clickhouse})
 
@@ -94,6 +95,7 @@ def _task(settings: Settings, name: str, prefix: str, number: int, load: Load) -
         partitions=load.partitions,
         seconds=START_SECONDS + load.events / SLOWEST_EVENTS_PER_SECOND,
         database=f"{prefix}{name}_{number}",
+        is_secured=is_secured(settings.kafka),
     )
 
 

@@ -14,6 +14,7 @@ from app.bench.lap import Lap, Result, Task
 from app.domain.events import AgeLimits, Anomalies, decode_event
 from app.main import FETCH_BYTES
 from app.runtime.clock import SystemClock
+from app.runtime.kafka_access import client_options
 from app.runtime.settings import ClickHouseSettings, Settings
 from app.runtime.telemetry import Telemetry
 from app.runtime.topics import Topics
@@ -203,11 +204,10 @@ async def whole_worker(task: Task) -> Result:
 
 
 def _worker_settings(task: Task) -> Settings:
-    kafka = {
-        "bootstrap": task.bootstrap, "topic_prefix": task.prefix, "group": task.group, "partitions": task.partitions
-    }  # fmt: skip
-    settings = Settings.model_validate({"kafka": kafka, "web": {"port": 0}})
-    return settings.model_copy(update={"clickhouse": store_settings(task)})
+    topic = {"topic_prefix": task.prefix, "group": task.group, "partitions": task.partitions}
+    settings = Settings.model_validate({"web": {"port": 0}})
+    kafka = task.kafka().model_copy(update=topic)
+    return settings.model_copy(update={"kafka": kafka, "clickhouse": store_settings(task)})
 
 
 async def _fetched(task: Task) -> AsyncIterator[tuple[TopicPartition, Sequence[Any]]]:
@@ -230,7 +230,7 @@ async def _records(task: Task, consumer: AIOKafkaConsumer) -> AsyncIterator[tupl
 async def _consumer(task: Task) -> AsyncIterator[AIOKafkaConsumer]:
     """A consumer of every partition from its start, in the group of the measurement."""
     consumer = AIOKafkaConsumer(
-        bootstrap_servers=task.bootstrap,
+        **client_options(task.kafka()),
         group_id=task.prefix + task.group,
         enable_auto_commit=False,
         auto_offset_reset="earliest",

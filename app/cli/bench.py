@@ -1,4 +1,4 @@
-"""`voicemon bench …`: how fast a worker counts and stores, beside simpler and barer ways."""
+"""`voicemon bench …`: how fast a worker counts and stores beside others, and how long snapshots take."""
 
 import contextlib
 from typing import Annotated
@@ -7,12 +7,14 @@ import msgspec
 import typer
 
 from app.bench.events import Load
+from app.bench.rollups import measure
 from app.bench.run import TITLES, Report, Summary, compare, own_broker
 from app.bench.store_run import STORE_TITLES, StoreReport, StoreSummary, compare_stores, own_services
 from app.cli.output import print_json, print_table
 from app.runtime.logs import configure_logs
 from app.runtime.settings import MIB, Settings
 
+LEAST_EVENTS = 10_000
 commands = typer.Typer(no_args_is_help=True, help="Measure speed on this machine.")
 
 
@@ -106,6 +108,31 @@ def _store_row(summary: StoreSummary) -> list[object]:
         "" if summary.times_plain is None else f"{summary.times_plain:.2f}",
         summary.peak_rss_bytes // MIB,
     ]
+
+
+@commands.command("rollups")
+def rollups(
+    hours: Annotated[
+        str, typer.Option(help="Numbers of events in an hour to recompute, comma-separated.")
+    ] = "1000000,2000000,5000000",
+    organizations: Annotated[int, typer.Option(min=1, help="Organisations that they are spread over.")] = 100,
+    stored: Annotated[
+        int, typer.Option(min=0, help="Events over 168 hours, for a day and the history; 0 leaves these out.")
+    ] = 10_000_000,
+    rounds: Annotated[int, typer.Option(min=1, help="Runs of each; the median counts.")] = 3,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Measure how long snapshots take to compute and to read, in a ClickHouse of its own that goes afterwards."""
+    sizes = [part.strip() for part in hours.split(",") if part.strip()]
+    if not all(size.isdecimal() and int(size) >= LEAST_EVENTS for size in sizes) or 0 < stored < LEAST_EVENTS:
+        raise typer.BadParameter(f"numbers of events are whole numbers from {LEAST_EVENTS} on", param_hint="--hours")
+    report = measure(Settings.from_environment(), [int(size) for size in sizes], organizations, stored, rounds, _say)
+    if as_json:
+        print_json(msgspec.to_builtins(report))
+        return
+    title = f"{report.organizations} organisations, load average {report.load_before:.1f} to {report.load_after:.1f}"
+    rows = [(f.name, f.events, f"{f.median_seconds:.3f}", f"{f.least_seconds:.3f}") for f in report.figures]
+    print_table(title, ("", "events stored", "median s", "least s"), rows)
 
 
 def _say(line: str) -> None:

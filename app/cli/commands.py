@@ -6,6 +6,7 @@ from app.cli import (
     audit,
     bench,
     config,
+    dead_letters,
     demo,
     lag,
     migrate,
@@ -16,6 +17,7 @@ from app.cli import (
     simulate,
     stack,
     token,
+    top,
     worker,
 )
 
@@ -29,7 +31,9 @@ def register(app: typer.Typer) -> None:
     app.command("simulate")(simulate.simulate)
     app.command("publish")(publish.publish)
     app.add_typer(query.commands, name="query")
+    app.command("top")(top.top)
     app.command("audit")(audit.audit)
+    app.add_typer(dead_letters.commands, name="dead-letters")
     app.command("lag")(lag.lag)
     app.command("migrate")(migrate.migrate)
     app.command("rollup")(rollup.rollup)

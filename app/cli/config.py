@@ -1,17 +1,21 @@
-"""`voicemon config show|check`: the settings in force, and whether Kafka and ClickHouse can be reached with them."""
+"""`voicemon config show|check`: the settings in force, and whether everything works with them."""
 
 import asyncio
 from collections.abc import Iterator
-from typing import Annotated, Any
+from dataclasses import asdict
+from typing import Annotated
 
 import typer
-from pydantic import BaseModel, SecretStr
+from pydantic import BaseModel, SecretStr, ValidationError
 
+from app.checks.finding import Finding
+from app.checks.kafka import check_kafka
+from app.checks.machine import check_data_folder, check_names
+from app.checks.store import check_store
 from app.cli.output import print_json, print_table
-from app.runtime.errors import VoicemonError
-from app.runtime.log_position import group_lag
-from app.runtime.settings import Settings, unknown_names
-from sinks.clickhouse.client import connect
+from app.runtime.clock import SystemClock
+from app.runtime.passwords import masked_url
+from app.runtime.settings import Settings
 
 Json = Annotated[bool, typer.Option("--json", help="print JSON")]
 
@@ -30,42 +34,43 @@ def show(as_json: Json = False) -> None:
 
 @commands.command()
 def check(as_json: Json = False) -> None:
-    """Try the settings: names, Kafka, ClickHouse. Exit code 1 if anything is wrong."""
-    settings = Settings.from_environment()
-    found = {
-        "names": _unknown_names(),
-        "kafka": _problem(lambda: asyncio.run(group_lag(settings.kafka))),
-        "clickhouse": _problem(lambda: connect(settings.clickhouse).close()),
-    }
+    """Try the settings: names and values, data folder, Kafka, ClickHouse. Exit code 1 if anything is wrong."""
+    findings = list(_findings())
+    is_right = not any(finding.problem for finding in findings)
     if as_json:
-        print_json({name: problem or "ok" for name, problem in found.items()})
+        print_json({"ok": is_right, "findings": [asdict(finding) for finding in findings]})
     else:
-        for name, problem in found.items():
-            typer.echo(f"{name}: {problem or 'ok'}")
-    if any(found.values()):
+        print_table("Settings", ("Part", "Tried", "Result"), [(f.part, f.tried, f.problem or "ok") for f in findings])
+    if not is_right:
         raise typer.Exit(1)
 
 
-def _unknown_names() -> str:
-    unknown = unknown_names()
-    return f"unknown variables {', '.join(unknown)}: see 'voicemon config show' for the names" if unknown else ""
-
-
-def _problem(attempt: Any) -> str:
-    """What is wrong, in words; empty if nothing."""
+def _findings() -> Iterator[Finding]:
+    """Everything that can be found out at once."""
+    yield check_names()
     try:
-        attempt()
-    except VoicemonError as error:
-        return str(error)
-    return ""
+        settings = Settings.from_known_names()
+    except ValidationError as error:
+        # Not pydantic's own text, which shows the values, secrets too.
+        for problem in error.errors(include_input=False):
+            name = "VOICEMON_" + "_".join(map(str, problem["loc"])).upper()
+            yield Finding("values", name, f"{problem['msg']}: see 'voicemon config show' or docs/settings.md")
+        return
+    yield from check_data_folder(settings)
+    yield from asyncio.run(check_kafka(settings.kafka))
+    yield from check_store(settings, SystemClock())
 
 
 def _rows(settings: Settings) -> Iterator[tuple[str, str | int | float | bool, str]]:
     for group in type(settings).model_fields:
         values: BaseModel = getattr(settings, group)
         for name, field in type(values).model_fields.items():
-            value = getattr(values, name)
-            shown = value if isinstance(value, int | float | bool) else str(value)
-            if isinstance(value, SecretStr):
-                shown = "********" if value.get_secret_value() else ""
-            yield f"VOICEMON_{group}_{name}".upper(), shown, field.description or ""
+            yield f"VOICEMON_{group}_{name}".upper(), _shown(getattr(values, name)), field.description or ""
+
+
+def _shown(value: object) -> str | int | float | bool:
+    if isinstance(value, SecretStr):
+        return "********" if value.get_secret_value() else ""
+    if isinstance(value, int | float | bool):
+        return value
+    return "" if value is None else masked_url(str(value))

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from app.publisher.topic import TopicFacts, require_topic
-from app.runtime.settings import Settings
+from app.runtime.settings import KafkaSecurity, Settings
 from app.runtime.topics import Topics
 
 Bootstrap = Annotated[str | None, typer.Option(help="Kafka brokers, instead of VOICEMON_KAFKA_BOOTSTRAP.")]
@@ -22,6 +22,7 @@ class EventTopic:
     bootstrap: str
     prefix: str
     facts: TopicFacts
+    security: KafkaSecurity
 
     @property
     def name(self) -> str:
@@ -36,4 +37,5 @@ def find_event_topic(bootstrap: str | None, prefix: str | None) -> EventTopic:
     settings = Settings.from_environment().kafka
     brokers = bootstrap or settings.bootstrap
     chosen = settings.topic_prefix if prefix is None else prefix
-    return EventTopic(brokers, chosen, require_topic(brokers, Topics(chosen).events))
+    facts = require_topic(brokers, settings, Topics(chosen).events)
+    return EventTopic(brokers, chosen, facts, settings)

@@ -49,7 +49,7 @@ def publish(  # noqa: PLR0913  (one parameter an option)
         if str(path) != STANDARD_INPUT and not path.is_file():
             raise typer.BadParameter(f"there is no file {path}", param_hint="FILE")
     topic = find_event_topic(bootstrap, topic_prefix)
-    publisher = Publisher(topic.bootstrap, topic.prefix)
+    publisher = Publisher(topic.bootstrap, topic.prefix, security=topic.security)
     job = LinePublisher(publisher, topic.name, topic.facts, rate, timeout, on_bad=_report_bad_line)
     began = time.monotonic()
     interrupted, problem = False, None

@@ -35,7 +35,9 @@ PAGES = {"settings.md": settings_page, "metrics.md": metrics_page}
 def _settings(group: str, values: object) -> Iterator[tuple[str, str, str]]:
     for name, field in type(values).model_fields.items():  # type: ignore[attr-defined]
         default = field.get_default()
-        shown = default.get_secret_value() if isinstance(default, SecretStr) else str(default)
+        shown = (
+            default.get_secret_value() if isinstance(default, SecretStr) else str("" if default is None else default)
+        )
         yield f"`{PREFIX}{group}_{name}`".upper(), f"`{shown}`" if shown else "", field.description or ""
 
 

@@ -44,7 +44,7 @@ def simulate(  # noqa: PLR0913  (one parameter an option)
     """Publish simulated artifacts that go through all stages, in real time."""
     options = SimulationOptions(rate, seconds or None, organisations, seed, failure_rate, duplicate_rate, late_rate)
     topic = find_event_topic(bootstrap, topic_prefix)
-    publisher = Publisher(topic.bootstrap, topic.prefix)
+    publisher = Publisher(topic.bootstrap, topic.prefix, security=topic.security)
     with _stop_on_signals() as stop:
         summary = run_simulation(publisher, options, SystemClock(), stop)
         report = publisher.close(CLOSE_SECONDS)

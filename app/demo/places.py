@@ -6,6 +6,7 @@ from typing import Any
 
 from app.local.ports import HOST, check_port, free_port
 from app.runtime.errors import VoicemonError
+from app.runtime.kafka_access import without_security
 from app.runtime.settings import Settings
 
 ROLLUP_SECONDS = 5.0
@@ -49,13 +50,13 @@ def demo_settings(settings: Settings, data: Path | None, *, auto_ports: bool) ->
             "clickhouse_port": clickhouse,
             "stop_seconds": min(STOP_SECONDS, settings.local.stop_seconds),
         },
-        "kafka": {"bootstrap": f"{HOST}:{kafka}", "replication_factor": 1},
-        "clickhouse": {"url": f"http://{HOST}:{clickhouse}"},
+        "clickhouse": {"url": f"http://{HOST}:{clickhouse}", "cluster": ""},
         "web": {"host": HOST, "port": _port(settings.web.port, auto_ports)},
         # Somebody watches: the snapshots of hours that got late events shall not take a minute to appear.
         "rollup": {"interval_seconds": min(ROLLUP_SECONDS, settings.rollup.interval_seconds)},
     }
     groups = {name: getattr(settings, name).model_copy(update=update) for name, update in changes.items()}
+    groups["kafka"] = without_security(settings.kafka, f"{HOST}:{kafka}", replication_factor=1)
     return settings.model_copy(update=groups)
 
 

@@ -17,7 +17,7 @@ class Publishing:
     """A simulation that runs from the construction until its end or `finish`."""
 
     def __init__(self, kafka: KafkaSettings, options: SimulationOptions, clock: Clock) -> None:
-        self._publisher = Publisher(kafka.bootstrap, kafka.topic_prefix)
+        self._publisher = Publisher(kafka.bootstrap, kafka.topic_prefix, security=kafka)
         self._stop = threading.Event()
         self._thread = ThreadPoolExecutor(1)
         self._run: Future[SimulationSummary] = self._thread.submit(

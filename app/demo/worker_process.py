@@ -75,8 +75,10 @@ def _environment(settings: Settings) -> dict[str, str]:
     """What the demo decides itself; all else the worker reads from the environment that it inherits."""
     return {
         "VOICEMON_KAFKA_BOOTSTRAP": settings.kafka.bootstrap,
+        "VOICEMON_KAFKA_SECURITY_PROTOCOL": settings.kafka.security_protocol,
         "VOICEMON_KAFKA_REPLICATION_FACTOR": str(settings.kafka.replication_factor),
         "VOICEMON_CLICKHOUSE_URL": settings.clickhouse.url,
+        "VOICEMON_CLICKHOUSE_CLUSTER": settings.clickhouse.cluster,
         "VOICEMON_WEB_HOST": settings.web.host,
         "VOICEMON_WEB_PORT": str(settings.web.port),
         "VOICEMON_ROLLUP_INTERVAL_SECONDS": str(settings.rollup.interval_seconds),

@@ -12,6 +12,8 @@ from app.domain.windows import HOUR_MS, time_window
 MAX_COUNT: Final = 2**31 - 1
 MAX_STAGE_TIME_MS: Final = 2**53 - 1
 MAX_DURATION_MS: Final = 48 * HOUR_MS
+# A duration that is none is kept to say so; that far it fits every reader's whole numbers.
+LONGEST_KEPT_MS: Final = 2**53 - 1
 
 _Text = Annotated[str, Meta(min_length=1)]
 _Count = Annotated[int, Meta(ge=0, le=MAX_COUNT)]
@@ -47,8 +49,9 @@ class PipelineEvent(
     """One valid event; treat it as immutable once decoded.
 
     `event_id` is lower case, times are epoch milliseconds, None is absent. `duration_ms` is what the event itself
-    tells: the difference of both stage times, else the supplied duration; pairing with a start is the store's matter.
-    The constructor checks nothing, `decode_event` does.
+    tells: the difference of both stage times, else the supplied duration. A supplied one below 0 or above
+    MAX_DURATION_MS is no duration, yet it stays here: only an event that tells nothing is paired with the start of its
+    stage, which is the store's matter. The constructor checks nothing, `decode_event` does.
     """
 
     event_id: str
@@ -117,16 +120,18 @@ def settle_derived(event: PipelineEvent, anomalies: Anomalies) -> None:
             anomalies.stage_mismatches += 1
             anomalies.any_found = True
         event.pipeline_stage = stage
-    duration_ms = event.duration_ms
-    if event.stage_started_at is not None and event.stage_completed_at is not None:
-        duration_ms = event.stage_completed_at - event.stage_started_at
-    if duration_ms is not None:
-        if 0 <= duration_ms <= MAX_DURATION_MS:
-            event.duration_ms = duration_ms
-        else:
-            event.duration_ms = None
-            anomalies.bad_durations += 1
-            anomalies.any_found = True
+    _settle_duration(event, anomalies)
+
+
+def _settle_duration(event: PipelineEvent, anomalies: Anomalies) -> None:
+    has_both_times = event.stage_started_at is not None and event.stage_completed_at is not None
+    duration_ms = event.stage_completed_at - event.stage_started_at if has_both_times else event.duration_ms  # type: ignore[operator]
+    if duration_ms is None or 0 <= duration_ms <= MAX_DURATION_MS:
+        event.duration_ms = duration_ms
+        return
+    anomalies.bad_durations += 1
+    anomalies.any_found = True
+    event.duration_ms = None if has_both_times else min(max(duration_ms, -LONGEST_KEPT_MS), LONGEST_KEPT_MS)
 
 
 _ENCODER: Final = msgspec.json.Encoder()

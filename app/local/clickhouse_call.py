@@ -12,6 +12,7 @@ from app.local.clickhouse_request import Statement, User, is_setting
 from app.local.clickhouse_sessions import Session
 from app.local.gate_tree import is_plain_name
 from app.local.insert_head import InsertHead
+from app.local.reader_limits import DEFAULTS, check_limits
 from app.local.statement_gate import StatementGate, Verdict
 
 # clickhouse-go's first query; its answer is decoded at this fixed protocol revision, whatever the server is.
@@ -41,6 +42,7 @@ class Call:
     def __init__(self, engine: Engine, gate: StatementGate, user: User, query_id: str) -> None:
         self._engine = engine
         self._gate = gate
+        self._is_limited = user.is_readonly
         self._is_readonly = user.is_readonly
         self._query_id = query_id
         self._settings: dict[str, str] = {}
@@ -85,10 +87,13 @@ class Call:
 
     def _context(self, session: Session) -> Context:
         # The engine gives its own query ids; the comment makes a request findable in system.query_log.
-        settings: Mapping[str, str] = {"log_comment": self._query_id, **session.settings, **self._settings}
+        limits = DEFAULTS if self._is_limited else {}
+        settings: Mapping[str, str] = {"log_comment": self._query_id, **limits, **session.settings, **self._settings}
         return Context(self._database or session.database, settings, self._params, self._is_readonly)
 
     def _check(self, verdict: Verdict) -> None:
+        if self._is_limited:
+            check_limits((*self._settings.items(), *verdict.changed_settings))
         if self._is_readonly and not verdict.is_read:
             raise QueryRefused(READONLY, "Cannot execute this statement in readonly mode.")
         for name in verdict.identifier_params:

@@ -21,6 +21,7 @@ from app.local.clickhouse_http import Endpoint
 from app.local.clickhouse_request import User
 from app.runtime.errors import VoicemonError
 from app.runtime.logs import configure_logs
+from app.runtime.passwords import current_password
 from app.runtime.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -117,9 +118,10 @@ async def _until_stopped(stop: asyncio.Event, parent: int | None) -> None:
 
 def _users(settings: Settings) -> list[User]:
     store = settings.clickhouse
+    password = current_password(store.password, store.password_file, "VOICEMON_CLICKHOUSE_PASSWORD_FILE")
     return [
         User(store.readonly_user, store.readonly_password.get_secret_value(), is_readonly=True),
-        User(store.user, store.password.get_secret_value(), is_readonly=False),
+        User(store.user, password, is_readonly=False),
     ]
 
 

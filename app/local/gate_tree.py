@@ -49,6 +49,7 @@ class TreeJudge:
         self._judge_nested = judge_nested
         self.output_format = ""
         self.set_settings: list[tuple[str, str]] = []
+        self.changed_settings: list[tuple[str, str]] = []
         self.used_database = ""
         self.identifier_params: set[str] = set()
         self.called_views = False
@@ -139,10 +140,13 @@ class TreeJudge:
             value = change.get("value", {})
             if value.get("field_type") in ("CustomType", "Object"):
                 raise _refuse(f"This value of the setting {change['name'][:80]} is")
+            changed = (change["name"], str(value.get("value", "")))
+            self.changed_settings.append(changed)
             if node.get("is_standalone"):
-                self.set_settings.append((change["name"], str(value.get("value", ""))))
+                self.set_settings.append(changed)
         for name in node.get("default_settings", []):
             self._setting(name)
+            self.changed_settings.append((name, ""))
         if node.get("query_parameters"):
             raise _refuse("SET param_… is", QUERY_NOT_ALLOWED)
 

@@ -6,7 +6,7 @@ The engine parses; this module compares every name in the tree with the lists in
 import re
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from threading import Lock
 
 import orjson
@@ -59,6 +59,7 @@ class Verdict:
     is_read: bool
     output_format: str
     settings: tuple[tuple[str, str], ...] = ()
+    changed_settings: tuple[tuple[str, str], ...] = ()
     database: str = ""
     identifier_params: frozenset[str] = frozenset()
 
@@ -158,6 +159,7 @@ class StatementGate:
             is_read=kind in READ_KINDS and not judge.writes,
             output_format=judge.output_format,
             settings=tuple(judge.set_settings) if kind == "SetQuery" else (),
+            changed_settings=tuple(judge.changed_settings),
             database=judge.used_database,
             identifier_params=frozenset(judge.identifier_params),
         )
@@ -193,9 +195,7 @@ class StatementGate:
         described = _DESCRIBE.fullmatch(canonical)
         if described:
             inner = self.judge(f"{_AS_SELECT}{described['table']}")
-            return Verdict(
-                canonical, "DescribeQuery", inner.is_read, inner.output_format, (), "", inner.identifier_params
-            )
+            return replace(inner, text=canonical, kind="DescribeQuery", settings=(), database="")
         if not shown:
             words = " ".join(canonical.split()[:2])
             raise QueryRefused(ACCESS_DENIED, f"{words} statements are not allowed on this endpoint.")

@@ -6,10 +6,12 @@ from types import TracebackType
 from typing import Self
 
 from app.publisher.buffer import BufferLimits, CloseReport, PublisherStats
-from app.publisher.front import Front
+from app.publisher.front import Broker, Front
 from app.publisher.sender import Sender
 from app.publisher.transport import Transport
 from app.runtime.clock import Clock
+from app.runtime.kafka_access import PLAIN
+from app.runtime.settings import KafkaSecurity
 
 CLOSE_SECONDS = 5.0
 
@@ -17,16 +19,18 @@ CLOSE_SECONDS = 5.0
 class AsyncPublisher:
     """Publishes events from the thread of one event loop; make one per process and loop, and close it."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what a caller may choose
         self,
         bootstrap: str,
         topic_prefix: str = "",
         *,
+        security: KafkaSecurity | None = None,
         limits: BufferLimits | None = None,
         clock: Clock | None = None,
         new_transport: Callable[[], Transport] | None = None,
     ) -> None:
-        self._front = Front.create(bootstrap, topic_prefix, limits, clock, new_transport)
+        broker = Broker(bootstrap, topic_prefix, security or PLAIN)
+        self._front = Front.create(broker, limits, clock, new_transport)
         self._sender: Sender | None = None
         self._run: asyncio.Task[None] | None = None
         self._report: CloseReport | None = None

@@ -1,6 +1,7 @@
 """What both publishers do in the caller's thread: encode, count, put into the buffer."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from app.publisher.buffer import Buffer, BufferLimits, CloseReport, PublisherStats
 from app.publisher.records import DropReason, Record, Unpublishable, encode_event
@@ -8,7 +9,17 @@ from app.publisher.reports import Reports
 from app.publisher.sender import Sender
 from app.publisher.transport import KafkaTransport, Transport
 from app.runtime.clock import Clock, SystemClock
+from app.runtime.settings import KafkaSecurity
 from app.runtime.topics import Topics
+
+
+@dataclass(frozen=True, slots=True)
+class Broker:
+    """Where the log is, and how to prove who one is there."""
+
+    bootstrap: str
+    topic_prefix: str
+    security: KafkaSecurity
 
 
 class Front:
@@ -23,15 +34,14 @@ class Front:
     @classmethod
     def create(
         cls,
-        bootstrap: str,
-        topic_prefix: str,
+        broker: Broker,
         limits: BufferLimits | None,
         clock: Clock | None,
         new_transport: Callable[[], Transport] | None,
     ) -> "Front":
         """A front with the usual parts where none are given."""
-        topic = Topics(topic_prefix).events
-        transport = new_transport or (lambda: KafkaTransport(bootstrap, topic))
+        topic = Topics(broker.topic_prefix).events
+        transport = new_transport or (lambda: KafkaTransport(broker.bootstrap, topic, broker.security))
         return cls(topic, limits or BufferLimits(), clock or SystemClock(), transport)
 
     def new_sender(self) -> Sender:

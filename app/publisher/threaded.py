@@ -15,11 +15,13 @@ from types import TracebackType
 from typing import Any, Self
 
 from app.publisher.buffer import BufferLimits, CloseReport, PublisherStats
-from app.publisher.front import Front
+from app.publisher.front import Broker, Front
 from app.publisher.reports import quiet_library
 from app.publisher.sender import Sender
 from app.publisher.transport import Transport
 from app.runtime.clock import Clock
+from app.runtime.kafka_access import PLAIN
+from app.runtime.settings import KafkaSecurity
 
 EXIT_SECONDS = 5.0
 ABORT_SECONDS = 0.5
@@ -33,16 +35,18 @@ class Publisher:
     What is left is delivered at the end of the process, within five seconds.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what a caller may choose
         self,
         bootstrap: str,
         topic_prefix: str = "",
         *,
+        security: KafkaSecurity | None = None,
         limits: BufferLimits | None = None,
         clock: Clock | None = None,
         new_transport: Callable[[], Transport] | None = None,
     ) -> None:
-        self._new_front = partial(Front.create, bootstrap, topic_prefix, limits, clock, new_transport)
+        broker = Broker(bootstrap, topic_prefix, security or PLAIN)
+        self._new_front = partial(Front.create, broker, limits, clock, new_transport)
         self._begin()
         _publishers.add(self)
 

@@ -9,6 +9,9 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError
 
 from app.runtime.errors import VoicemonError
+from app.runtime.kafka_access import security_options
+from app.runtime.kafka_errors import refusal
+from app.runtime.settings import KafkaSecurity
 
 ANSWER_SECONDS = 10.0
 
@@ -21,14 +24,19 @@ class TopicFacts:
     timestamp_type: str
 
 
-def require_topic(bootstrap: str, topic: str, seconds: float = ANSWER_SECONDS) -> TopicFacts:
+def require_topic(bootstrap: str, security: KafkaSecurity, topic: str, seconds: float = ANSWER_SECONDS) -> TopicFacts:
     """The topic's facts; VoicemonError says what to do if the broker or the topic is not there."""
     try:
-        facts = asyncio.run(_describe(bootstrap, topic, seconds))
+        facts = asyncio.run(_describe(bootstrap, security, topic, seconds))
     except (KafkaError, OSError, TimeoutError) as error:
-        raise VoicemonError(
-            f"Kafka at {bootstrap} does not answer: start it with `voicemon stack up` "
-            "or name another one with --bootstrap or VOICEMON_KAFKA_BOOTSTRAP."
+        told = asyncio.run(refusal(bootstrap, security))
+        raise (
+            VoicemonError(told)
+            if told
+            else VoicemonError(
+                f"Kafka at {bootstrap} does not answer: start it with `voicemon stack up` "
+                "or name another one with --bootstrap or VOICEMON_KAFKA_BOOTSTRAP."
+            )
         ) from error
     if facts is None:
         raise VoicemonError(
@@ -38,8 +46,9 @@ def require_topic(bootstrap: str, topic: str, seconds: float = ANSWER_SECONDS) -
     return facts
 
 
-async def _describe(bootstrap: str, topic: str, seconds: float) -> TopicFacts | None:
-    client = AIOKafkaAdminClient(bootstrap_servers=bootstrap, request_timeout_ms=int(seconds * 1000))
+async def _describe(bootstrap: str, security: KafkaSecurity, topic: str, seconds: float) -> TopicFacts | None:
+    options = {"bootstrap_servers": bootstrap, **security_options(security)}
+    client = AIOKafkaAdminClient(**options, request_timeout_ms=int(seconds * 1000))
     try:
         async with asyncio.timeout(seconds):
             await client.start()

@@ -16,7 +16,9 @@ from aiokafka.errors import (
 from aiokafka.partitioner import murmur2
 
 from app.publisher.records import MAX_RECORD_BYTES, DropReason, Record
-from app.runtime.settings import MIB
+from app.runtime.errors import VoicemonError
+from app.runtime.kafka_access import security_options
+from app.runtime.settings import MIB, KafkaSecurity
 
 REQUEST_TIMEOUT_MS = 30_000
 RETRY_BACKOFF_MS = 250
@@ -73,15 +75,21 @@ def _hash(key: bytes) -> int:
 class KafkaTransport:
     """An idempotent producer of its own: a retry inside it adds no second copy to the log."""
 
-    def __init__(self, bootstrap: str, topic: str) -> None:
+    def __init__(self, bootstrap: str, topic: str, security: KafkaSecurity) -> None:
         self._bootstrap = bootstrap
+        self._security = security
         self._topic = topic
         self._producer: AIOKafkaProducer | None = None
 
     async def open(self) -> None:
         """Connect and get a producer id."""
+        try:
+            proof = security_options(self._security)
+        except VoicemonError as error:
+            raise TransportFailed(str(error)) from error
         self._producer = AIOKafkaProducer(
             bootstrap_servers=self._bootstrap,
+            **proof,
             client_id="voicemon-publisher",
             enable_idempotence=True,
             acks="all",

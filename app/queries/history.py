@@ -17,6 +17,7 @@ class Snapshot(msgspec.Struct, rename="camel", frozen=True, kw_only=True, omit_d
     """Figures of one scope in one closed period; a scope without `organization_id` is the whole platform.
 
     Durations are means in milliseconds, rates fractions from 0 to 1, costs US dollars; without samples they are 0.
+    `complete` is false while records from before the period's end may still be unread; its figures then may grow.
     """
 
     period_type: PeriodType
@@ -24,6 +25,7 @@ class Snapshot(msgspec.Struct, rename="camel", frozen=True, kw_only=True, omit_d
     period_end: int
     organization_id: str | msgspec.UnsetType = msgspec.UNSET
     created_at: int
+    complete: bool
     artifacts_received: int
     artifacts_completed: int
     artifacts_failed: int

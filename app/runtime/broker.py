@@ -2,7 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +12,9 @@ from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic
 from aiokafka.errors import IncompatibleBrokerVersion, KafkaError, TopicAlreadyExistsError, for_code
 
 from app.runtime.errors import BrokerUnavailable, VoicemonError
+from app.runtime.kafka_access import client_options
+from app.runtime.kafka_errors import broker_error, quiet_client, require_rights
+from app.runtime.kafka_rights import Needs, missing_rights
 from app.runtime.settings import KafkaSettings
 from app.runtime.topics import Topics
 
@@ -50,7 +54,7 @@ def changelog_name(settings: KafkaSettings, table: str) -> str:
 def state_producer(settings: KafkaSettings) -> AIOKafkaProducer:
     """Producer for changelogs and dead letters: each delivery can be awaited, order within a partition is kept."""
     return AIOKafkaProducer(
-        bootstrap_servers=settings.bootstrap,
+        **client_options(settings),
         client_id="voicemon-state",
         acks="all",
         enable_idempotence=True,
@@ -63,10 +67,20 @@ def state_producer(settings: KafkaSettings) -> AIOKafkaProducer:
     )
 
 
+@asynccontextmanager
+async def connected(consumer: AIOKafkaConsumer) -> AsyncIterator[AIOKafkaConsumer]:
+    """The consumer, connected while the block runs; one that cannot connect is closed, too."""
+    try:
+        await consumer.start()
+        yield consumer
+    finally:
+        await consumer.stop()
+
+
 def state_consumer(settings: KafkaSettings) -> AIOKafkaConsumer:
     """Consumer outside any group, for reading a changelog from its start."""
     return AIOKafkaConsumer(
-        bootstrap_servers=settings.bootstrap,
+        **client_options(settings),
         client_id="voicemon-restore",
         group_id=None,
         enable_auto_commit=False,
@@ -80,14 +94,14 @@ async def prepare_topics(settings: KafkaSettings, tables: tuple[str, ...]) -> in
     """Create the topics that are missing; the number of partitions of `voice-events`.
 
     Changelogs get as many partitions as `voice-events` has, also when it has got more. Raises BrokerUnavailable if
-    Kafka does not answer.
+    Kafka does not answer, VoicemonError that names the rights which the user lacks.
     """
     topics = Topics(settings.topic_prefix)
-    admin = AIOKafkaAdminClient(
-        bootstrap_servers=settings.bootstrap, client_id="voicemon-admin", request_timeout_ms=10_000
-    )
+    admin = AIOKafkaAdminClient(**client_options(settings), client_id="voicemon-admin", request_timeout_ms=10_000)
     try:
-        await admin.start()
+        with quiet_client():
+            await admin.start()
+        require_rights(await missing_rights(admin, worker_needs(settings, tables)), settings)
         await _create(admin, _published(topics, settings), settings.replication_factor)
         [partitions] = await _partitions(admin, [topics.events])
         changelogs = [TopicSpec(changelog_name(settings, table), partitions, COMPACTED) for table in tables]
@@ -95,9 +109,20 @@ async def prepare_topics(settings: KafkaSettings, tables: tuple[str, ...]) -> in
         await _grow(admin, [spec.name for spec in changelogs], partitions)
         return partitions
     except (KafkaError, OSError, IncompatibleBrokerVersion) as error:
-        raise BrokerUnavailable.at(settings.bootstrap, error) from error
+        raise await broker_error(settings, error) from error
     finally:
         await admin.close()
+
+
+def worker_needs(settings: KafkaSettings, tables: tuple[str, ...]) -> Needs:
+    """The rights that a worker has to have on topics and group."""
+    topics = Topics(settings.topic_prefix)
+    changelogs = {changelog_name(settings, table) for table in tables}
+    return Needs(
+        reads=frozenset({topics.events, *changelogs}),
+        writes=frozenset({topics.dead_letters, *changelogs}),
+        group=application_id(settings),
+    )
 
 
 def _published(topics: Topics, settings: KafkaSettings) -> list[TopicSpec]:

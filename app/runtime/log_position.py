@@ -6,9 +6,10 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError, KafkaTimeoutError
 
-from app.runtime.broker import application_id, state_consumer
+from app.runtime.broker import application_id, connected, state_consumer
 from app.runtime.clock import Clock
-from app.runtime.errors import BrokerUnavailable
+from app.runtime.kafka_access import client_options
+from app.runtime.kafka_errors import broker_error
 from app.runtime.settings import KafkaSettings
 from app.runtime.topics import Topics
 
@@ -23,7 +24,7 @@ async def committed_offsets(settings: KafkaSettings) -> dict[int, int]:
     # A group consumer that never joins. The admin client takes a coordinator that is still loading, as after a restart
     # of the broker, for a group without commits.
     consumer = AIOKafkaConsumer(
-        bootstrap_servers=settings.bootstrap,
+        **client_options(settings),
         client_id="voicemon-commits",
         group_id=application_id(settings),
         enable_auto_commit=False,
@@ -47,13 +48,13 @@ async def group_lag(settings: KafkaSettings) -> dict[int, tuple[int, int]]:
     """
     try:
         committed = await committed_offsets(settings)
-        async with state_consumer(settings) as consumer:
+        async with connected(state_consumer(settings)) as consumer:
             partitions = await topic_partitions(consumer, Topics(settings.topic_prefix).events)
             ends = await consumer.end_offsets(partitions)
             starts = await consumer.beginning_offsets(partitions)
         return {tp.partition: (committed.get(tp.partition, starts[tp]), ends[tp]) for tp in partitions}
     except (KafkaError, OSError) as error:
-        raise BrokerUnavailable.at(settings.bootstrap, error) from error
+        raise await broker_error(settings, error) from error
 
 
 async def stored_until_ms(settings: KafkaSettings, clock: Clock) -> int:
@@ -63,7 +64,7 @@ async def stored_until_ms(settings: KafkaSettings, clock: Clock) -> int:
     does not answer, or does not hand the record out in time.
     """
     asked_ms = clock.now_ms()
-    async with state_consumer(settings) as consumer:
+    async with connected(state_consumer(settings)) as consumer:
         partitions = await topic_partitions(consumer, Topics(settings.topic_prefix).events)
         ends = await consumer.end_offsets(partitions)
         committed = await committed_offsets(settings)
@@ -77,7 +78,7 @@ async def read_records(settings: KafkaSettings, partition: int, offsets: Sequenc
     Raises KafkaError if Kafka does not answer, KeyError if a record is no longer in the log.
     """
     tp = TopicPartition(Topics(settings.topic_prefix).events, partition)
-    async with state_consumer(settings) as consumer:
+    async with connected(state_consumer(settings)) as consumer:
         consumer.assign([tp])
         found: dict[int, Any] = {}
         for offset in offsets:

@@ -6,20 +6,42 @@ and `_bytes` carry that unit.
 
 import os
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 MIB = 1024 * 1024
 PREFIX = "VOICEMON_"
+OptionalFile = Annotated[Path | None, BeforeValidator(lambda value: value or None)]
+"""A file, or none if the variable is empty."""
 
 
 class _Group(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class KafkaSettings(_Group):
+class KafkaSecurity(_Group):
+    """How clients of the brokers prove who they are."""
+
+    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
+        "PLAINTEXT", description="how the brokers are spoken to; SSL means TLS"
+    )
+    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
+        "SCRAM-SHA-512", description="how user and password are proven with a SASL protocol"
+    )
+    user: str = Field("", description="user of a SASL protocol")
+    password: SecretStr = Field(SecretStr(""), description="password of that user")
+    password_file: OptionalFile = Field(None, description="file that holds the password instead")
+    tls_ca_file: OptionalFile = Field(
+        None, description="certificates (PEM) that the brokers' are checked against; empty: the system's"
+    )
+    tls_certificate_file: OptionalFile = Field(None, description="client certificate (PEM) for brokers that want one")
+    tls_key_file: OptionalFile = Field(None, description="its key (PEM), where it is not in the certificate's file")
+    tls_key_password: SecretStr = Field(SecretStr(""), description="password of an encrypted key")
+
+
+class KafkaSettings(KafkaSecurity):
     """The broker, the topics and the consumer group."""
 
     bootstrap: str = Field("127.0.0.1:9092", description="Kafka brokers, host:port, comma-separated")
@@ -45,11 +67,23 @@ class KafkaSettings(_Group):
 class ClickHouseSettings(_Group):
     """The store."""
 
-    url: str = Field("http://127.0.0.1:8123", description="ClickHouse over HTTP")
-    user: str = Field("voicemon", description="user that may create tables and insert")
+    url: str = Field("http://127.0.0.1:8123", description="ClickHouse over HTTP or HTTPS")
+    user: str = Field("voicemon_writer", description="user that may create tables and insert")
     password: SecretStr = Field(SecretStr("voicemon"), description="password of that user")
-    readonly_user: str = Field("grafana", description="read-only user of the embedded endpoint")
-    readonly_password: SecretStr = Field(SecretStr("grafana"), description="password of the read-only user")
+    password_file: OptionalFile = Field(None, description="file that holds the password instead")
+    tls_ca_file: OptionalFile = Field(
+        None, description="certificates (PEM) that the server's is checked against; empty: the usual authorities"
+    )
+    compression: Literal["auto", "zstd", "lz4", "none"] = Field(
+        "auto", description="of what is sent and read; auto: inserts with zstd, but not on this machine"
+    )
+    cluster: str = Field(
+        "",
+        pattern=r"^[A-Za-z0-9_{}.-]*$",
+        description="name of a cluster: tables become replicated and distributed; empty: a single server",
+    )
+    readonly_user: str = Field("voicemon_reader", description="read-only user of the embedded endpoint")
+    readonly_password: SecretStr = Field(SecretStr("voicemon"), description="password of the read-only user")
     database: str = Field("voicemon", pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", description="database that holds all tables")
     request_timeout_seconds: float = Field(30.0, gt=0, description="deadline of one request")
     batch_rows: int = Field(50_000, ge=1, description="most rows in one insert")
@@ -216,6 +250,18 @@ class Settings(BaseSettings):
         Raises pydantic.ValidationError if a value does not fit.
         """
         return cls()
+
+    @classmethod
+    def from_known_names(cls) -> "Settings":
+        """The same without the variables that are no settings.
+
+        Raises pydantic.ValidationError if a value does not fit.
+        """
+        unknown = {name: os.environ.pop(name) for name in unknown_names()}  # noqa: TID251
+        try:
+            return cls()
+        finally:
+            os.environ.update(unknown)  # noqa: TID251
 
 
 def unknown_names() -> list[str]:

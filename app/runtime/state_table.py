@@ -44,6 +44,7 @@ class StateTable(faust.Table):  # type: ignore[misc]
         self._state_producer = producer
         self._state_consumer = consumer
         self._ends: dict[TP, int] = {}
+        self._delivered: dict[int, int] = {}
         self._loaded: set[int] = set()
         self._generation = -1
         self._locks: dict[int, asyncio.Lock] = {}
@@ -97,15 +98,25 @@ class StateTable(faust.Table):  # type: ignore[misc]
         if not changes:
             return
         producer, topic = await self._state_producer.current(), self.changelog_topic_name
-        deliveries = []
+        deliveries, counts = [], []
         batch = producer.create_batch()
         for key, value in changes:
             if batch.append(key=key, value=value, timestamp=None) is None:
+                counts.append(batch.record_count())
                 deliveries.append(await producer.send_batch(batch, topic, partition=partition))
                 batch = producer.create_batch()
                 batch.append(key=key, value=value, timestamp=None)
+        counts.append(batch.record_count())
         deliveries.append(await producer.send_batch(batch, topic, partition=partition))
-        await asyncio.gather(*deliveries)
+        ends = [sent.offset + count for sent, count in zip(await asyncio.gather(*deliveries), counts, strict=True)]
+        self._delivered[partition] = max(ends)
+
+    def changelog_end(self, partition: int) -> int | None:
+        """Offset behind the last changelog record of a partition that this worker owns, as far as it knows."""
+        if partition not in self._loaded:
+            return None
+        known = self._ends.get(TP(self.changelog_topic_name, partition))
+        return max(self._delivered.get(partition, 0), 0 if known is None else known + 1)
 
     def persisted_offset(self, tp: TP) -> int | None:
         """The changelog's end: Faust's own recovery has nothing left to read."""

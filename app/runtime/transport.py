@@ -121,6 +121,7 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
         self._safe: dict[TP, tuple[int, int]] = {}
         self._epoch = 0
         self._held = False
+        self._dropped = False
         self._counted = asyncio.Event()
         super().__init__(*args, **kwargs)
         self._policy: RangePolicy = self.app.range_policy
@@ -188,12 +189,13 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
 
     async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, Any]]:
         """Ranges of range topics, single records of others (the tables' changelogs)."""
+        await self._read_dropped_again()
         epoch = self._epoch
         records, active = await self._wait_next_records(timeout)
         if not records or self.should_stop:
             return
         if not self._is_live(epoch):
-            await self._seek_after_crossing()
+            self._dropped = True
             return
         for tp, fetched in records.items():
             if not (active is None or tp in active or tp in self._buffered_partitions):
@@ -207,12 +209,8 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
             async for message in stream:
                 yield tp, message
 
-    async def _seek_after_crossing(self) -> None:
-        """The fetch crossed a rebalance, and nobody knows which position its records came from: read them again.
-
-        While the rebalance is under way nothing is to be done: it ends with a seek to the committed offsets.
-        """
-        if self.flow_active and not self.app.rebalancing:
+    async def _read_dropped_again(self) -> None:
+        if self._dropped and self.flow_active and not self.app.rebalancing:
             await self.perform_seek()
 
     def _is_live(self, epoch: int) -> bool:
@@ -223,6 +221,7 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
         for start in range(0, len(fetched), size):
             await self._wait_for_room(epoch)
             if not self._is_live(epoch):
+                self._dropped = True
                 return
             yield self._range_message(Range(tp, fetched[start : start + size], self._last_offset.get(tp), epoch))
 
@@ -264,7 +263,13 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
         """Nothing to keep: the completed prefix alone decides what is committed."""
 
     async def perform_seek(self) -> None:
-        """Go back to the committed offsets and forget every range fetched before."""
+        """Go back to the committed offsets and forget every range fetched before.
+
+        A fetch that crosses the seek may have moved the position on, and nobody knows whether it did so before or
+        after: its records are dropped, and the next fetch begins with another seek.
+        """
+        self._forget()
+        self._dropped = False
         await super().perform_seek()
         self._forget()
         tps = {tp.partition: tp for tp in self.assignment() if tp.topic in self._policy.topics}

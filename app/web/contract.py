@@ -8,14 +8,29 @@ from tables.counters import CountersTable
 
 
 @dataclass(frozen=True, slots=True)
+class TablePartition:
+    """A source partition of a table: who owns it, the end of its changelog, and how many records are not counted yet.
+
+    The last two are known to the owner only.
+    """
+
+    partition: int
+    owner: str
+    changelog_offset: int | None
+    lag: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class TableInfo:
-    """One Faust table as this worker sees it."""
+    """One Faust table as this worker sees it; `windows` says in words what it keeps for how long."""
 
     name: str
     help: str
     changelog: str
     partitions: Sequence[int]
     entries: int
+    windows: str
+    owners: Sequence[TablePartition]
 
 
 class WorkerView(Protocol):

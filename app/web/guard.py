@@ -93,6 +93,11 @@ def grant_of(request: web.Request) -> Grant | None:
     return request.get(_GRANT)
 
 
+def grant_still_holds(request: web.Request) -> bool:
+    """False once a sign-in has ended while its answer goes on."""
+    return request.app[ACCESS].grant_of(request) == request.get(_GRANT)
+
+
 def scope_of(request: web.Request, wanted: str | None) -> str | None:
     """The organisation to be shown, None for all. Raises ApiError 403 if that is not for the one who asks."""
     grant = grant_of(request)

@@ -17,9 +17,13 @@ async def realtime(request: web.Request) -> web.Response:
     """The eight counters of the current hour and of the last 60 minutes, platform-wide or of one organisation."""
     only_parameters(request, "organizationId")
     organization_id = scope_of(request, optional_text(request, "organizationId"))
-    worker = request.app[WORKER]
-    age = freshness(worker, request.app[STALE_MS])
-    return json_response({**real_time_metrics(worker.counters, organization_id, worker.now_ms()), **age})
+    return json_response(live_figures(request.app[WORKER], organization_id, request.app[STALE_MS]))
+
+
+def live_figures(worker: WorkerView, organization_id: str | None, stale_ms: int) -> dict[str, object]:
+    """The live counters with their age. Raises ApiError 503 while they are not complete."""
+    age = freshness(worker, stale_ms)
+    return {**real_time_metrics(worker.counters, organization_id, worker.now_ms()), **age}
 
 
 def freshness(worker: WorkerView, stale_ms: int) -> dict[str, object]:

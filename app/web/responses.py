@@ -4,8 +4,11 @@ from collections.abc import Mapping
 from typing import Final
 
 import orjson
+import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler
+
+log = structlog.get_logger(__name__)
 
 CODES: Final = {
     404: ("not_found", "there is nothing at this address"),
@@ -58,6 +61,9 @@ async def one_error_shape(request: web.Request, handler: Handler) -> web.StreamR
             raise
         code, message = CODES.get(error.status, ("bad_request", error.reason))
         return error_response(error.status, code, message)
+    except Exception:
+        log.exception("A view failed", path=request.path)
+        return error_response(500, "internal", "the worker made a mistake: its log says more")
 
 
 def only_parameters(request: web.Request, *allowed: str) -> None:

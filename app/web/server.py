@@ -5,18 +5,23 @@ from contextlib import asynccontextmanager
 
 from aiohttp import web
 
+from app.queries.catalogue import CATALOGUE
 from app.runtime.errors import VoicemonError
 from app.runtime.settings import Settings, WebSettings
-from app.web import health, metrics, page, resume, sign_in, tables
+from app.web import health, metrics, page, reference, resume, sign_in, stream, tables
+from app.web.api import catalogue_routes
 from app.web.contract import WorkerView
+from app.web.feed import Feed
 from app.web.guard import ACCESS, Access, guard, protect, scoped
 from app.web.keys import STALE_MS, WORKER
+from app.web.questions import QUESTIONS, Connect, Questions
 from app.web.responses import one_error_shape
+from sinks.clickhouse.client import connect
 
 LARGEST_BODY = 16 * 1024
 
 
-def build_web(worker: WorkerView, settings: Settings) -> web.Application:
+def build_web(worker: WorkerView, settings: Settings, connect_store: Connect = connect) -> web.Application:
     """The application with all routes.
 
     Raises VoicemonError for an access token that is none, and for an open address without one.
@@ -29,8 +34,22 @@ def build_web(worker: WorkerView, settings: Settings) -> web.Application:
     app[sign_in.FAILED] = sign_in.FailedSignIns(settings.web.failed_sign_ins)
     for view in (page.page, page.static_file):
         scoped(view)
-    app.add_routes([*health.routes, *metrics.routes, *page.routes, *resume.routes, *sign_in.routes, *tables.routes])
+    app[QUESTIONS] = Questions(settings, connect_store)
+    app[stream.FEED] = Feed(worker, app[QUESTIONS], settings)
+    app.on_shutdown.append(_end_streams)
+    app.on_cleanup.append(_close_questions)
+    for part in (health, metrics, page, reference, resume, sign_in, stream, tables):
+        app.add_routes(part.routes)
+    app.add_routes(catalogue_routes(CATALOGUE))
     return app
+
+
+async def _end_streams(app: web.Application) -> None:
+    app[stream.FEED].stop()
+
+
+async def _close_questions(app: web.Application) -> None:
+    app[QUESTIONS].close()
 
 
 @asynccontextmanager

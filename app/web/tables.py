@@ -1,29 +1,62 @@
 """`/tables/`: the Faust tables, as JSON for programs and as a page for people."""
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Any, Self
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from typing import Any, Final
+from urllib.parse import urlencode
 
+import msgspec
 from aiohttp import web
 
 from app.domain.counters import COUNTER_TYPES
-from app.domain.windows import HOUR_MS
-from app.web.guard import scope_of, scoped
+from app.domain.windows import HOUR_MS, MINUTE_MS
+from app.queries.realtime import TRAILING_MINUTES, CounterTotals
+from app.web.api import parse
+from app.web.guard import grant_of, scoped, wants_page
 from app.web.keys import STALE_MS, WORKER
 from app.web.metrics import freshness
 from app.web.pages import render
-from app.web.responses import ApiError, json_response, only_parameters, optional_text
-from tables.counters import Entry, PartitionView
+from app.web.parameters import CountersParameters, TablesParameters
+from app.web.responses import ApiError, json_response
+from tables.counters import CountersTable, Entry, PartitionView
 
 routes = web.RouteTableDef()
+
+MOST_ROWS: Final = 1_000
+PAGE_ROWS: Final = 100
+Row = tuple[Entry, int | None]
+"""An entry, and its source partition where those are told apart."""
+
+SORTS: Final[dict[str, Callable[[Row], tuple[Any, ...]]]] = {
+    "window": lambda row: (row[0].window_start_ms,),
+    "organization": lambda row: (row[0].organization_id is not None, row[0].organization_id or ""),
+    "counter": lambda row: (row[0].counter_type,),
+    "value": lambda row: (row[0].value,),
+}
 
 
 @routes.get("/tables/")
 async def all_tables(request: web.Request) -> web.Response:
-    """Every table with its changelog and the partitions that this worker holds."""
-    only_parameters(request, "format")
-    tables = [asdict(table) for table in request.app[WORKER].tables()]
-    return _answer(request, "tables.html", {"tables": tables})
+    """Every table with its windows, its changelog, and who owns its partitions."""
+    asked = parse(request, TablesParameters)
+    tables = [
+        {
+            "name": table.name,
+            "help": table.help,
+            "windows": table.windows,
+            "changelog": table.changelog,
+            "partitions": list(table.partitions),
+            "entries": table.entries,
+            "owners": [
+                {"partition": at.partition, "owner": at.owner, "changelogOffset": at.changelog_offset, "lag": at.lag}
+                for at in table.owners
+            ],
+        }
+        for table in request.app[WORKER].tables()
+    ]
+    if _is_page(request, asked.format):
+        return render("tables.html", {"tables": tables, "here": request.path})
+    return json_response({"tables": tables})
 
 
 @routes.get("/tables/counters/")
@@ -34,73 +67,69 @@ async def counters(request: web.Request) -> web.Response:
     `detail=partitions` gives them by source partition, and `partition=N` those of one. Each partition's entries are
     exact for the offset that `partitions` names, because nothing is counted while an answer is put together.
     """
-    only_parameters(request, "format", "counterType", "organizationId", "partition", "detail")
-    wanted = _Wanted.of(request)
+    asked = parse(request, CountersParameters, from_form=True)
     worker = request.app[WORKER]
     age = freshness(worker, request.app[STALE_MS])
-    views = worker.counters.partition_views()
-    partitions = wanted.partitions([view.partition for view in views])
-    entries = [
-        _entry(entry, partition)
-        for partition in partitions
-        for entry in worker.counters.entries(partition)
-        if wanted.holds(entry)
+    table = worker.counters
+    views = table.partition_views()
+    rows = _rows(table, asked, [view.partition for view in views])
+    is_page = _is_page(request, asked.format)
+    limit = min(asked.limit or PAGE_ROWS, MOST_ROWS) if is_page else asked.limit or MOST_ROWS
+    end = asked.offset + limit
+    body: dict[str, Any] = {
+        "entries": [_entry(*row) for row in rows[asked.offset : end]],
+        "total": len(rows),
+        "minutes": minutes_of(table, asked.organization_id, worker.now_ms()),
+        **age,
+    }
+    if end < len(rows):
+        body["nextOffset"] = end
+    grant = grant_of(request)
+    if grant is not None and grant.organization_id is None:
+        body["partitions"] = [_partition(view) for view in views]
+    if not is_page:
+        return json_response(body)
+    windows = sorted({entry.window_start_ms for entry in table.entries(holds=partial(_is_seen, asked))}, reverse=True)
+    return render(
+        "counters.html", {**body, **_page_only(asked), "limit": limit, "windows": windows, "here": request.path}
+    )
+
+
+def minutes_of(table: CounterTotals, organization_id: str | None, now_ms: int) -> dict[str, Any]:
+    """Each counter of the last 60 minutes, minute by minute, with the start of the first."""
+    last = now_ms // MINUTE_MS
+    first = last - TRAILING_MINUTES + 1
+    by_minute = [table.totals(organization_id, minute, minute) for minute in range(first, last + 1)]
+    series = zip(COUNTER_TYPES, map(list, zip(*by_minute, strict=True)), strict=True)
+    return {"start": first * MINUTE_MS, "counters": dict(series)}
+
+
+def _rows(table: CountersTable, asked: CountersParameters, known: Sequence[int]) -> list[Row]:
+    """Entries that are asked for, in their order. Raises ApiError 400 for a partition that is not there."""
+    if asked.partition is not None and asked.partition not in known:
+        raise ApiError(400, "invalid_parameter", f"there is no partition {asked.partition}; known: 0 to {known[-1]}")
+    places: Iterable[int | None] = [None] if asked.partition is None else [asked.partition]
+    if asked.detail and asked.partition is None:
+        places = known
+    rows: list[Row] = [
+        (entry, place)
+        for place in places
+        for entry in table.entries(place, partial(_holds, asked))
+        if asked.counter_type in {None, entry.counter_type}
     ]
-    body = {"partitions": [_partition(view) for view in views], "entries": entries, **age}
-    return _answer(request, "counters.html", body, types=COUNTER_TYPES, filters=wanted.filters)
+    is_falling = asked.order == "down"
+    if asked.sort != "window" or is_falling:
+        rows.sort(key=SORTS[asked.sort], reverse=is_falling)
+    return rows
 
 
-@dataclass(frozen=True, slots=True)
-class _Wanted:
-    """What a request for counters asks for."""
+def _is_seen(asked: CountersParameters, window_start_ms: int, organization_id: str | None) -> bool:
+    return asked.organization_id in {None, organization_id}
 
-    counter_type: str | None
-    organization_id: str | None
-    partition: int | None
-    is_by_partition: bool
 
-    @classmethod
-    def of(cls, request: web.Request) -> Self:
-        """The request's parameters. Raises ApiError 400 if one does not fit."""
-        # A form sends its empty fields, too: here they mean all.
-        query = {name: value for name, value in request.query.items() if value}
-        counter_type, partition, detail = query.get("counterType"), query.get("partition"), query.get("detail")
-        if counter_type is not None and counter_type not in COUNTER_TYPES:
-            known = ", ".join(COUNTER_TYPES)
-            raise ApiError(400, "invalid_parameter", f"unknown counterType {counter_type!r}; known: {known}")
-        if partition is not None and not (partition.isascii() and partition.isdecimal() and len(partition) < 10):
-            raise ApiError(400, "invalid_parameter", "parameter 'partition' is the number of a partition")
-        if detail not in (None, "partitions"):
-            raise ApiError(400, "invalid_parameter", "parameter 'detail' is partitions, or left out")
-        number = None if partition is None else int(partition)
-        return cls(
-            counter_type,
-            scope_of(request, query.get("organizationId")),
-            number,
-            detail is not None or number is not None,
-        )
-
-    @property
-    def filters(self) -> dict[str, object]:
-        """What the page's form shows."""
-        return {
-            "counterType": self.counter_type or "",
-            "organizationId": self.organization_id or "",
-            "partition": "" if self.partition is None else self.partition,
-            "detail": "partitions" if self.is_by_partition else "",
-        }
-
-    def partitions(self, known: Sequence[int]) -> Sequence[int | None]:
-        """Partitions to be told apart; None stands for all of them together. Raises ApiError 400 for an unknown one."""
-        if self.partition is not None and self.partition not in known:
-            raise ApiError(400, "invalid_parameter", f"there is no partition {self.partition}; known: 0 to {known[-1]}")
-        if not self.is_by_partition:
-            return [None]
-        return known if self.partition is None else [self.partition]
-
-    def holds(self, entry: Entry) -> bool:
-        """True if the entry is asked for."""
-        return self.counter_type in (None, entry.counter_type) and self.organization_id in (None, entry.organization_id)
+def _holds(asked: CountersParameters, window_start_ms: int, organization_id: str | None) -> bool:
+    is_in_window = asked.window is None or window_start_ms == asked.window - asked.window % HOUR_MS
+    return is_in_window and _is_seen(asked, window_start_ms, organization_id)
 
 
 def _partition(view: PartitionView) -> dict[str, object]:
@@ -127,13 +156,21 @@ def _entry(entry: Entry, partition: int | None) -> dict[str, object]:
     }
 
 
-def _answer(request: web.Request, template: str, body: dict[str, Any], **page_only: Any) -> web.Response:
-    """A page for a browser, JSON for everybody else; `?format=json|html` decides."""
-    wanted = optional_text(request, "format") or (
-        "html" if "text/html" in request.headers.get("Accept", "") else "json"
-    )
-    if wanted == "json":
-        return json_response(body)
-    if wanted != "html":
-        raise ApiError(400, "invalid_parameter", "parameter 'format' is json or html")
-    return render(template, {**body, **page_only, "here": request.path})
+def _page_only(asked: CountersParameters) -> dict[str, Any]:
+    """What the page's form and links show."""
+    filters = msgspec.to_builtins(asked) | {"format": "html"}
+    filters = {name: value for name, value in filters.items() if value is not None}
+
+    def link(**changes: object) -> str:
+        return "?" + urlencode({**filters, **changes})
+
+    def sorted_by(name: str) -> str:
+        is_again = asked.sort == name and asked.order == "up"
+        return link(sort=name, order="down" if is_again else "up", offset=0)
+
+    return {"types": COUNTER_TYPES, "filters": filters, "asked": asked, "link": link, "sorted_by": sorted_by}
+
+
+def _is_page(request: web.Request, form: str | None) -> bool:
+    """True for a browser; the parameter `format` decides."""
+    return form == "html" or (form is None and wants_page(request))

@@ -1,110 +1,148 @@
-"""Connections to ClickHouse over HTTP, and its errors as sentences."""
+"""Connections to ClickHouse over HTTP or HTTPS."""
 
 import ipaddress
 import logging
-import re
-from collections.abc import Iterator
-from contextlib import contextmanager
-from urllib.parse import urlsplit
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 import clickhouse_connect
 from clickhouse_connect.driver.client import Client
-from clickhouse_connect.driver.exceptions import ClickHouseError, DatabaseError
 from clickhouse_connect.driver.httputil import get_pool_manager
-from urllib3.exceptions import HTTPError
 
-from app.runtime.errors import SinkUnavailable, VoicemonError
+from app.runtime.errors import VoicemonError
+from app.runtime.passwords import current_password, masked_url, read_setting_file
 from app.runtime.settings import ClickHouseSettings
+from sinks.clickhouse.explain import StoreError, clear_errors, explain
+
+__all__ = ["StoreError", "clear_errors", "connect", "explain"]
 
 CONNECT_TIMEOUT_SECONDS = 5
-AUTHENTICATION_FAILED = {192, 193, 194, 516}
-ACCESS_DENIED = 497
-# No such table, database or, for a view with parameters, table function.
-NOT_MIGRATED = {46, 60, 81}
-LONGEST_REASON = 300
 DEFAULT_PORTS = {"http": 8123, "https": 8443}
 # They warn about every failed attempt, which is raised as an error anyway.
 QUIET_LOGGERS = ("urllib3.connectionpool", "clickhouse_connect")
+THIS_MACHINE = ("127.0.0.1", "localhost", "::1")
+OFF = ("0", "false", "")
 
 
-class StoreError(VoicemonError):
-    """ClickHouse answered, but refused the statement; `code` is its error number, or None."""
-
-    def __init__(self, message: str, code: int | None = None) -> None:
-        super().__init__(message)
-        self.code = code
+@dataclass(frozen=True, slots=True)
+class _Address:
+    scheme: str
+    host: str
+    port: int
+    path: str
 
 
 def connect(settings: ClickHouseSettings) -> Client:
     """A client whose statements run in the configured database; use each client in one thread only.
 
     The database need not exist yet. Statements carry no session, so that no two wait for each other.
-    Raises SinkUnavailable if ClickHouse does not answer or refuses the user, VoicemonError if the URL is none.
+    Raises SinkUnavailable if ClickHouse does not answer, is not trusted or refuses the user, VoicemonError if the
+    settings cannot work.
     """
-    scheme, host, port = _address(settings.url)
+    address = _address(settings.url)
+    password = current_password(settings.password, settings.password_file, "VOICEMON_CLICKHOUSE_PASSWORD_FILE")
     for name in QUIET_LOGGERS:
         logging.getLogger(name).setLevel(logging.ERROR)
     with clear_errors(settings):
         client = clickhouse_connect.get_client(
-            host=host,
-            port=port,
-            interface=scheme,
+            host=address.host,
+            port=address.port,
+            interface=address.scheme,
+            proxy_path=address.path,
             username=settings.user,
-            password=settings.password.get_secret_value(),
+            password=password,
             connect_timeout=CONNECT_TIMEOUT_SECONDS,
             send_receive_timeout=max(1, round(settings.request_timeout_seconds)),
             autogenerate_session_id=False,
             client_name="voicemon",
-            # The library would take a proxy from the environment, which cannot reach our loopback.
-            **({"pool_mgr": get_pool_manager()} if _is_loopback(host) else {"dedicated_pool": True}),
+            compress={"auto": True, "none": False}.get(settings.compression, settings.compression),
+            settings=dict(cluster_settings(settings)),
+            **_pool(settings, address),
         )
+    _refuse_async_inserts(client)
     client.database = settings.database
     return client
 
 
-@contextmanager
-def clear_errors(settings: ClickHouseSettings) -> Iterator[None]:
-    """Turn what the library raises into SinkUnavailable (no answer, user refused) or StoreError, one sentence each."""
-    try:
-        yield
-    except (ClickHouseError, HTTPError, OSError) as error:
-        raise explain(error, settings) from error
+def insert_codec(settings: ClickHouseSettings) -> str | None:
+    """How rows are compressed on their way to the server; None for not at all."""
+    if settings.compression == "auto":
+        return None if _address(settings.url).host in THIS_MACHINE else "zstd"
+    return None if settings.compression == "none" else settings.compression
 
 
-def explain(error: Exception, settings: ClickHouseSettings) -> VoicemonError:
-    """The error as one sentence that says what to do."""
-    code = getattr(error, "code", None)
-    if code in AUTHENTICATION_FAILED:
-        return SinkUnavailable(
-            f"ClickHouse at {settings.url} refuses user {settings.user!r}: "
-            "set VOICEMON_CLICKHOUSE_USER and VOICEMON_CLICKHOUSE_PASSWORD"
-        )
-    if not isinstance(error, DatabaseError) or code is None:
-        return SinkUnavailable(
-            f"ClickHouse at {settings.url} does not answer ({_cause(error)}): "
-            "start it with 'voicemon stack up' or set VOICEMON_CLICKHOUSE_URL"
-        )
-    if code in NOT_MIGRATED:
-        return StoreError(
-            f"ClickHouse has no complete schema in database {settings.database!r}: run 'voicemon migrate'", code
-        )
-    if code == ACCESS_DENIED:
-        return StoreError(
-            f"ClickHouse does not allow user {settings.user!r} a statement ({_first_line(error)}): "
-            "run 'voicemon migrate' if the schema is not there yet, else grant what is missing",
-            code,
-        )
-    return StoreError(f"ClickHouse refused a statement: {_first_line(error)}", code)
+def cluster_settings(settings: ClickHouseSettings) -> Mapping[str, str]:
+    """What every statement carries: nothing for a single server.
+
+    In a cluster a subquery is answered by the shard that asks it: all rows of an artifact are on one shard.
+    """
+    return {"distributed_product_mode": "local"} if settings.cluster else {}
 
 
-def _address(text: str) -> tuple[str, str, int]:
+def _pool(settings: ClickHouseSettings, address: _Address) -> dict[str, Any]:
+    ca_file = settings.tls_ca_file if address.scheme == "https" else None
+    if ca_file is not None:
+        read_setting_file(ca_file, "VOICEMON_CLICKHOUSE_TLS_CA_FILE")
+        try:
+            ssl.create_default_context(cafile=ca_file)
+        except ssl.SSLError as error:
+            raise VoicemonError(
+                f"VOICEMON_CLICKHOUSE_TLS_CA_FILE names {ca_file}, which holds no certificate: it must be a PEM file"
+            ) from error
+    ca_cert = None if ca_file is None else str(ca_file)
+    if _is_loopback(address.host):
+        # The library would take a proxy from the environment, which cannot reach our loopback.
+        return {"pool_mgr": get_pool_manager(ca_cert=ca_cert)}
+    return {"dedicated_pool": True, "ca_cert": ca_cert}
+
+
+def _refuse_async_inserts(client: Client) -> None:
+    """Raises VoicemonError if the server forces them: it would acknowledge rows before they are durable."""
+    forced = client.server_settings.get("async_insert")
+    if forced is not None and forced.readonly and forced.value.lower() not in OFF:
+        client.close()
+        raise VoicemonError(
+            "ClickHouse forces async_insert=1 on this user, which acknowledges rows before they are stored: "
+            "let the user's settings profile allow async_insert=0"
+        )
+
+
+def _address(text: str) -> _Address:
     try:
         url = urlsplit(text)
-        if url.scheme in DEFAULT_PORTS and url.hostname:
-            return url.scheme, url.hostname, url.port or DEFAULT_PORTS[url.scheme]
+        port = url.port
     except ValueError:
-        pass
-    raise VoicemonError(f"VOICEMON_CLICKHOUSE_URL is {text!r}: use a URL like http://127.0.0.1:8123")
+        raise _no_url(text) from None
+    if url.username is not None or url.password is not None:
+        # The address appears in messages and pages.
+        raise VoicemonError(
+            "VOICEMON_CLICKHOUSE_URL holds a user or password: put them into VOICEMON_CLICKHOUSE_USER and "
+            "VOICEMON_CLICKHOUSE_PASSWORD_FILE"
+        )
+    _refuse_parameters(url.query)
+    if url.scheme not in DEFAULT_PORTS or not url.hostname:
+        raise _no_url(text)
+    return _Address(url.scheme, url.hostname, port or DEFAULT_PORTS[url.scheme], url.path.strip("/"))
+
+
+def _no_url(text: str) -> VoicemonError:
+    return VoicemonError(f"VOICEMON_CLICKHOUSE_URL is {masked_url(text)!r}: use a URL like http://127.0.0.1:8123")
+
+
+def _refuse_parameters(query: str) -> None:
+    parameters = dict(parse_qsl(query, keep_blank_values=True))
+    if parameters.get("async_insert", "0").lower() not in OFF:
+        raise VoicemonError(
+            "VOICEMON_CLICKHOUSE_URL turns async_insert on, which acknowledges rows before they are stored: remove it"
+        )
+    if query:
+        raise VoicemonError(
+            f"VOICEMON_CLICKHOUSE_URL has parameters ({', '.join(parameters) or 'unreadable'}): remove them and put "
+            "settings into the user's profile on the server"
+        )
 
 
 def _is_loopback(host: str) -> bool:
@@ -114,21 +152,3 @@ def _is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
-
-
-def _cause(error: BaseException) -> str:
-    """What the operating system said where an error goes back to that, else the error's own text."""
-    link: BaseException | None = error
-    while link is not None:
-        # Of urllib3's errors the inner one is the argument of the outer one, not always its cause.
-        system = re.search(r"\[Errno -?\d+\] ([^)'\"]+)", str(link))
-        if system:
-            return system[1].strip()
-        link = link.__cause__ or link.__context__
-    return _first_line(error)
-
-
-def _first_line(error: BaseException) -> str:
-    text = re.sub(r"\s+", " ", str(error)).strip() or type(error).__name__
-    text = re.sub(r"^Received ClickHouse exception, code: \d+, server response: | \(for url \S+\)$", "", text)
-    return text if len(text) <= LONGEST_REASON else text[:LONGEST_REASON] + "…"

@@ -10,6 +10,7 @@ from clickhouse_connect.driver.exceptions import DatabaseError
 from app.runtime.errors import VoicemonError
 from app.runtime.settings import Settings
 from sinks.clickhouse.client import clear_errors
+from sinks.clickhouse.placement import Placement
 from sinks.clickhouse.templates import Template, checksum_of, migrations, ttl_hours, views
 
 TABLE_ALREADY_EXISTS = 57
@@ -116,11 +117,26 @@ class _Migrator:
         self._client = client
         self._database = settings.clickhouse.database
         self._retention = settings.retention
+        self._placement = Placement(settings.clickhouse.cluster)
+
+    def _refuse_another_placement(self) -> None:
+        """Raises SchemaError if the tables were made for a single server and a cluster is asked for, or vice versa."""
+        rows = self._client.query(
+            "SELECT engine FROM system.tables WHERE database = {database:String} AND name = 'events'",
+            parameters={"database": self._database},
+        ).result_rows
+        if rows and (rows[0][0] == "Distributed") != bool(self._placement.cluster):
+            made = "without a cluster" if self._placement.cluster else "for a cluster"
+            raise SchemaError(
+                f"Database {self._database!r} was made {made}: correct VOICEMON_CLICKHOUSE_CLUSTER, or use another "
+                "VOICEMON_CLICKHOUSE_DATABASE"
+            )
 
     def prepare(self) -> dict[tuple[str, int], _Recorded]:
         """Create the database and the status table where missing; what is recorded there."""
         if not self._exists(f"DATABASE {self._database}"):
-            self._client.command(f"CREATE DATABASE IF NOT EXISTS {self._database}", use_database=False)
+            for statement in self._placement.statements(f"CREATE DATABASE IF NOT EXISTS {self._database}"):
+                self._client.command(statement, use_database=False)
         self._run(STATUS_TABLE.format(database=self._database))
         return self.recorded()
 
@@ -129,6 +145,7 @@ class _Migrator:
         database = self._database
         if not (self._exists(f"DATABASE {database}") and self._exists(f"TABLE {database}.schema_migrations")):
             return {}
+        self._refuse_another_placement()
         rows = self._client.query(
             "SELECT toString(kind), version, groupUniqArray(checksum), argMax(checksum, at), max(state) = 'done' "  # noqa: S608
             f"FROM {database}.schema_migrations GROUP BY kind, version"
@@ -182,12 +199,13 @@ class _Migrator:
     def _ttl(self, table: str) -> re.Match[str] | None:
         rows = self._client.query(
             "SELECT engine_full FROM system.tables WHERE database = {database:String} AND name = {table:String}",
-            parameters={"database": self._database, "table": table},
+            parameters={"database": self._database, "table": self._placement.stored_in(table)},
         ).result_rows
         return _TTL.search(rows[0][0]) if rows else None
 
     def _view_checksum(self, view: Template) -> str:
-        return checksum_of("\n".join(view.statements(self._database, self._retention)))
+        written = view.statements(self._database, self._retention)
+        return checksum_of("\n".join(placed for text in written for placed in self._placement.statements(text)))
 
     def _record(self, kind: str, template: Template, checksum: str, state: str) -> None:
         self._client.command(
@@ -199,6 +217,10 @@ class _Migrator:
         return bool(self._client.command(f"EXISTS {what}", use_database=False))
 
     def _run(self, statement: str) -> None:
+        for placed in self._placement.statements(statement):
+            self._run_placed(placed)
+
+    def _run_placed(self, statement: str) -> None:
         try:
             self._client.command(statement)
         except DatabaseError as error:

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from itertools import groupby
 from operator import itemgetter
-from urllib.parse import urlsplit
 
+import lz4.frame  # type: ignore[import-untyped]
 import zstandard
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import Error
@@ -17,23 +17,21 @@ from clickhouse_connect.driver.exceptions import Error
 from app.runtime.errors import RowRefused, SinkUnavailable, VoicemonError
 from app.runtime.settings import ClickHouseSettings
 from sinks.base import Batch, RefusedRow, Row, WriteResult
-from sinks.clickhouse.client import connect
+from sinks.clickhouse.client import connect, insert_codec
 from sinks.clickhouse.errors import TooManyPartitions, classify, outage, unreachable
+from sinks.clickhouse.explain import AUTHENTICATION_FAILED
 from sinks.clickhouse.rows import event_time_ms
 
 Rows = Sequence[Row]
 
 HOUR_MS = 3_600_000
 THREADS = 4
-LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 REFUSALS_IN_A_ROW = 100
 """So many refusals with nothing stored between them mean a wrong schema, not wrong rows."""
 PROBES = 16
 """Refusals within one write before such a suspicion ends it: enough to find good rows behind bad ones."""
 
 INSERT_SETTINGS = {
-    # Otherwise a key in another case fills a column too.
-    "input_format_column_name_matching_mode": "match_case",
     # A key that the table lacks means an old schema: refuse it rather than drop its value silently.
     "input_format_skip_unknown_fields": "0",
     # The default of ClickHouse 26 gathers small inserts of many clients; ours are large already.
@@ -41,6 +39,14 @@ INSERT_SETTINGS = {
     # ClickHouse notes an insert as done before it moves the part into place: killed between the two, it would take the
     # retry for a copy and drop its rows without a word.
     "insert_deduplicate": "0",
+}
+MATCH_CASE = {
+    # Otherwise a key in another case fills a column too. Servers before 26.4 know no other way, nor this setting.
+    "input_format_column_name_matching_mode": "match_case",
+}
+CLUSTER_SETTINGS = {
+    # Otherwise rows are acknowledged while they wait on one server's disk for the shard that they belong to.
+    "distributed_foreground_insert": "1",
 }
 
 
@@ -60,7 +66,8 @@ class ClickHouseSink:
     def __init__(self, settings: ClickHouseSettings) -> None:
         self._settings = settings
         self._table = f"{settings.database}.events"
-        self._is_remote = urlsplit(settings.url).hostname not in LOOPBACK
+        self._codec = insert_codec(settings)
+        self._insert_settings = INSERT_SETTINGS | (CLUSTER_SETTINGS if settings.cluster else {})
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="clickhouse-sink")
         self._local = threading.local()
         self._clients: list[Client] = []
@@ -129,17 +136,22 @@ class ClickHouseSink:
         except TimeoutError:
             raise SinkUnavailable(f"ClickHouse did not answer within {deadline:g} s", code="timeout") from None
         except Error as error:
+            if error.code in AUTHENTICATION_FAILED:
+                # A password file may hold another password by now: the next attempts connect anew.
+                self._local = threading.local()
             raise classify(error) from error
         except OSError as error:
             raise unreachable(error) from error
 
     def _insert(self, part: Rows) -> None:
         body = b"\n".join(map(itemgetter(1), part))
-        self._client().raw_insert(
+        client = self._client()
+        matching = MATCH_CASE if MATCH_CASE.keys() <= client.server_settings.keys() else {}
+        client.raw_insert(
             self._table,
-            insert_block=zstandard.compress(body, 1) if self._is_remote else body,
-            compression="zstd" if self._is_remote else None,
-            settings=INSERT_SETTINGS,
+            insert_block=_compressed(body, self._codec),
+            compression=self._codec,
+            settings=self._insert_settings | matching,
             fmt="JSONEachRow",
         )
 
@@ -157,8 +169,18 @@ class ClickHouseSink:
         try:
             return connect(self._settings)
         except VoicemonError as error:
-            # The number behind the sentence tells an outage from a case for an operator.
-            raise outage(error.__cause__) if isinstance(error.__cause__, Error) else error from error
+            if isinstance(error, SinkUnavailable) and error.needs_operator:
+                raise
+            if isinstance(error.__cause__, Error):
+                # The number behind the sentence tells an outage from a case for an operator.
+                raise outage(error.__cause__) from error
+            raise SinkUnavailable(str(error), code="settings", needs_operator=True) from error
+
+
+def _compressed(body: bytes, codec: str | None) -> bytes:
+    if codec == "zstd":
+        return zstandard.compress(body, 1)
+    return bytes(lz4.frame.compress(body)) if codec == "lz4" else body
 
 
 def _pieces(part: Rows, index: int | None) -> list[Rows]:

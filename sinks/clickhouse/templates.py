@@ -38,7 +38,10 @@ class Template:
         """The statements in order, ready to run."""
         template = _environment().from_string(self.text)
         rendered = template.render(
-            database=database, ttl_hours=ttl_hours(retention), visible_hours=visible_hours(retention)
+            database=database,
+            ttl_hours=ttl_hours(retention),
+            visible_hours=visible_hours(retention),
+            longest_duration_ms=LONGEST_DURATION_MS,
         )
         without_comments = re.sub(r"^\s*--.*\n", "", rendered, flags=re.MULTILINE)
         return [statement.strip() for statement in re.split(r";\s*(?:\n|$)", without_comments) if statement.strip()]

@@ -257,3 +257,16 @@ def test_stale_figures_say_how_old_they_are(site: Site, open_page: Open) -> None
     finally:
         site.trouble.lag_ms = 0
     expect(page.locator(".connection")).to_have_text("Live")
+
+
+def test_without_the_store_live_counters_go_on(site: Site, open_page: Open) -> None:
+    site.trouble.no_store = True
+    try:
+        page = open_page(site.url, tolerated=("503",))
+        expect(page.locator(".stage")).to_have_count(5)
+        expect(page.locator(".flow + .failure")).to_contain_text("Live counters only: ClickHouse does not answer")
+        expect(page.locator(".connection")).to_have_text("Live")
+    finally:
+        site.trouble.no_store = False
+    expect(page.locator(".card")).to_have_count(6)
+    expect(page.locator(".entry")).to_have_count(20)

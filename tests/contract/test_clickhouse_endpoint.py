@@ -431,3 +431,31 @@ def is_running(pid: int) -> bool:
     except (ProcessLookupError, FileNotFoundError):
         return False
     return state != "Z"
+
+
+@pytest.mark.parametrize(
+    "setting", [("max_execution_time", "0"), ("max_execution_time", "301"), ("max_memory_usage", "2000000000")]
+)
+def test_the_readonly_user_stays_within_its_limits(endpoint: EndpointProcess, setting: tuple[str, str]) -> None:
+    name, value = setting
+    for reply in (
+        endpoint.ask("SELECT 1", user=READONLY, **{name: value}),
+        endpoint.ask(f"SELECT 1 SETTINGS {name} = {value}", user=READONLY),
+        endpoint.ask(f"SELECT * FROM (SELECT 1 SETTINGS {name} = {value})", user=READONLY),
+        endpoint.ask(f"SET {name} = {value}", user=READONLY, session_id="limits"),
+    ):
+        assert (reply.code, reply.status) == (452, 500)
+        assert name in reply.text
+    assert endpoint.ask("SELECT 1", **{name: value}).status == 200
+
+
+def test_the_readonly_user_has_limits_and_may_change_the_time(endpoint: EndpointProcess) -> None:
+    names = ("max_execution_time", "max_memory_usage", "max_rows_to_read", "max_result_rows")
+    question = "SELECT value FROM system.settings WHERE name IN {names:Array(String)} ORDER BY name"
+    asked = endpoint.ask(question, user=READONLY, param_names=str(list(names)))
+    assert asked.text.split() == ["30", "1000000000", "1000000", "1000000000"]
+    assert "max_execution_time" in endpoint.ask("SELECT 1 SETTINGS max_execution_time = 0", user=READONLY).text
+    assert (
+        endpoint.ask("SELECT getSetting('max_execution_time')", user=READONLY, max_execution_time="60").text == "60\n"
+    )
+    assert "Code: 396" in endpoint.ask("SELECT number FROM numbers(1000001)", user=READONLY).text

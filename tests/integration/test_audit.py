@@ -114,7 +114,7 @@ async def test_a_partition_view_is_exact_for_its_offset(
         await send(settings, [Outgoing(encoded("b")) for _ in range(3)], partition=1)
 
         async def all_counted() -> bool:
-            _, body = await worker.ask("/tables/counters/?detail=partitions")
+            _, body = await worker.ask("/tables/counters/?detail=partitions&limit=1000000")
             return [at["offset"] for at in body["partitions"]] == [4, 2]
 
         await eventually(all_counted, "both partitions are counted")

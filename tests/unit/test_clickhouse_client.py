@@ -5,7 +5,7 @@ from clickhouse_connect.driver.exceptions import DatabaseError
 
 from app.runtime.errors import SinkUnavailable, VoicemonError
 from app.runtime.settings import ClickHouseSettings
-from sinks.clickhouse.client import StoreError, clear_errors, connect
+from sinks.clickhouse.client import StoreError, clear_errors, connect, insert_codec
 
 SETTINGS = ClickHouseSettings(user="someone")
 
@@ -27,6 +27,25 @@ def test_no_answer_is_one_sentence_with_the_cause_and_what_to_do() -> None:
 def test_a_url_that_is_none_is_refused_with_an_example(url: str) -> None:
     with pytest.raises(VoicemonError, match="use a URL like"):
         connect(ClickHouseSettings(url=url))
+
+
+@pytest.mark.parametrize(
+    ("url", "text"),
+    [
+        ("http://someone:open-sesame@127.0.0.1", "holds a user or password"),
+        ("http://127.0.0.1:8123/?async_insert=1", "turns async_insert on"),
+        ("http://127.0.0.1:8123/?async_insert=true&wait_for_async_insert=0", "turns async_insert on"),
+        ("http://127.0.0.1:8123/?max_threads=4", r"has parameters \(max_threads\)"),
+    ],
+)
+def test_a_url_with_more_than_an_address_is_refused(url: str, text: str) -> None:
+    with pytest.raises(VoicemonError, match=text) as raised:
+        connect(ClickHouseSettings(url=url))
+    assert "open-sesame" not in str(raised.value)
+
+
+def test_rows_for_another_machine_are_compressed() -> None:
+    assert insert_codec(ClickHouseSettings(url="https://clickhouse.example/path")) == "zstd"
 
 
 @pytest.mark.parametrize(

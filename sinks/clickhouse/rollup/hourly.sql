@@ -34,15 +34,10 @@ INSERT INTO snapshots_hourly
 )
 WITH
 wanted AS (SELECT toDateTime(arrayJoin({hours:Array(UInt32)}), 'UTC') AS hour),
--- (timestamp, event id as text, start of the stage, stage) of each stage start of the artifacts that need one.
+-- (timestamp, event id, start of the stage, stage) of each stage start of the artifacts that need one.
 starts AS (
-    SELECT
-        artifactId,
-        minMap(events) AS history,
-        arrayFilter((start, event) -> endsWith(event.eventType, '_started'), arrayMap(
-            (id, event) -> (event.timestamp, toString(id), ifNull(event.stageStartedAt, event.timestamp), event.pipelineStage),
-            mapKeys(history), mapValues(history)), mapValues(history)) AS started
-    FROM artifact_state
+    SELECT artifactId, groupUniqArrayArray(starts) AS started
+    FROM artifact_links
     WHERE artifactId IN (
         SELECT artifactId
         FROM events
@@ -50,23 +45,21 @@ starts AS (
           AND durationMs IS NULL AND (stageStartedAt IS NULL OR stageCompletedAt IS NULL))
     GROUP BY artifactId
 ),
--- (timestamp, event id as text, organisation) of the earliest receipt and of the earliest completion.
+-- Artifacts whose earliest completion lies in one of the hours. Receipts and completions sort by time.
 links AS (
     SELECT
-        minMap(events) AS history,
-        arrayMap((id, event) -> (event.timestamp, toString(id), event.organizationId), mapKeys(history), mapValues(history))
-            AS all_links,
-        arrayFilter((link, event) -> event.eventType = 'artifact_received', all_links, mapValues(history)) AS receipts,
-        arrayFilter((link, event) -> event.eventType = 'artifact_completed', all_links, mapValues(history)) AS completions,
-        arrayMin(receipts) AS receipt,
-        arrayMin(completions) AS completion
-    FROM artifact_state
+        toInt64(substring(min(receipt) AS received, 1, 20)) AS received_ms,
+        toInt64(substring(min(completion) AS completed, 1, 20)) AS completed_ms,
+        toStartOfHour(fromUnixTimestamp64Milli(completed_ms, 'UTC')) AS hour,
+        substring(if(length(completed) > 56, completed, received), 57) AS organizationId
+    FROM artifact_links
     WHERE artifactId IN (
         SELECT artifactId
-        FROM events
-        WHERE {{ in_wanted_hours }} AND artifactId != '' AND eventType = 'artifact_completed')
+        FROM artifact_links
+        WHERE completion >= leftPad(toString({from_ms:Int64}), 20, '0')
+          AND completion < leftPad(toString({to_ms:Int64}), 20, '0'))
     GROUP BY artifactId
-    HAVING notEmpty(receipts) AND notEmpty(completions)
+    HAVING received != '~' AND completed_ms >= received_ms AND hour IN (SELECT hour FROM wanted)
 ),
 -- The copy first in the log of each event; kind is its type, apart from names settled by a person.
 accepted AS (
@@ -74,7 +67,7 @@ accepted AS (
         toStartOfHour(ts) AS hour,
         organizationId,
         if(eventType = 'entity_resolution_completed' AND previousStatus = 'needs_disambiguation',
-           'names_settled', toString(eventType)) AS kind,
+           'names_settled', eventType) AS kind,
         arrayFilter(start -> start.4 = pipelineStage AND start.1 <= timestamp, started) AS before,
         multiIf(
             stageStartedAt IS NOT NULL AND stageCompletedAt IS NOT NULL, stageCompletedAt - stageStartedAt,
@@ -83,65 +76,81 @@ accepted AS (
             NULL) AS duration,
         metadata.confidenceScore AS confidence,
         toUInt64(ifNull(multiIf(
-            kind = 'claims_extracted', metadata.claimCount,
-            kind IN ('entity_resolution_completed', 'names_settled'), metadata.entityCount,
-            kind = 'entity_needs_disambiguation', metadata.autoResolvedCount,
-            kind = 'drafts_generated', metadata.draftCount,
+            eventType = 'claims_extracted', metadata.claimCount,
+            eventType = 'entity_resolution_completed', metadata.entityCount,
+            eventType = 'entity_needs_disambiguation', metadata.autoResolvedCount,
+            eventType = 'drafts_generated', metadata.draftCount,
             NULL), 0)) AS items,
         metadata.aiCost AS cost
     FROM (SELECT *, ts FROM events FINAL WHERE {{ in_wanted_hours }}) AS e
     LEFT JOIN starts ON starts.artifactId = e.artifactId AND {{ ends_stage("e.eventType") }}
 ),
--- One row per event, one per end-to-end sample, and one per hour, so that an hour without events gets its zeros.
-contributions AS (
-    SELECT hour, organizationId, kind, duration, confidence, items, cost, NULL AS end_to_end
-    FROM accepted
+-- Sums of each kind of event, end-to-end samples being a kind of their own, and one row per hour, so that an hour
+-- without events gets its zeros. A million events become some thousand rows before anything else is worked out.
+-- Decimals go through text, as a cast of the double may be off in the last digit; the bound keeps a cost within them.
+kinds AS (
+    SELECT
+        hour,
+        organizationId,
+        toString(kind) AS kind,
+        count() AS number,
+        sum(if(is_usable, assumeNotNull(duration), 0)) AS length,
+        countIf(is_usable) AS lengths,
+        quantileExactStateIf(0.95)(assumeNotNull(duration), is_usable) AS quantiles,
+        sum(if(confidence IS NULL, toDecimal128(0, 24), toDecimal128(toString(assumeNotNull(confidence)), 24))) AS confidence,
+        count(accepted.confidence) AS confidences,
+        sum(items) AS items,
+        sum(if(ifNull(cost, 0) = 0, toDecimal256(0, 24), toDecimal256(toString(least(assumeNotNull(cost), 1e38)), 24))) AS cost
+    FROM (SELECT *, ifNull(duration BETWEEN 0 AND {{ longest_duration_ms }}, 0) AS is_usable FROM accepted) AS accepted
+    GROUP BY hour, organizationId, kind
     UNION ALL
     SELECT
-        toStartOfHour(fromUnixTimestamp64Milli(completion.1, 'UTC')) AS hour,
-        if(completion.3 = '', receipt.3, completion.3),
-        'end_to_end', NULL, NULL, 0, NULL, completion.1 - receipt.1
+        hour,
+        organizationId,
+        'end_to_end',
+        count(),
+        sum(completed_ms - received_ms),
+        0,
+        quantileExactStateIf(0.95)(completed_ms - received_ms, 1),
+        toDecimal128(0, 24), 0, 0, toDecimal256(0, 24)
     FROM links
-    WHERE completion.1 >= receipt.1 AND hour IN (SELECT hour FROM wanted)
+    GROUP BY hour, organizationId
     UNION ALL
-    SELECT hour, '', '', NULL, NULL, 0, NULL, NULL
+    SELECT hour, '', '', 0, 0, 0, quantileExactStateIf(0.95)(toInt64(0), 0), toDecimal128(0, 24), 0, 0, toDecimal256(0, 24)
     FROM wanted
+    GROUP BY hour
 )
 SELECT
     hour,
     if(grouping(organizationId) = 0, 'org', 'platform') AS row_scope,
     organizationId,
-    countIf(kind NOT IN ('', 'end_to_end')),
-    countIf(kind = 'artifact_received'),
-    countIf(kind = 'artifact_completed'),
-    countIf(kind = 'artifact_failed'),
+    sumIf(number, kind != 'end_to_end'),
+    sumIf(number, kind = 'artifact_received'),
+    sumIf(number, kind = 'artifact_completed'),
+    sumIf(number, kind = 'artifact_failed'),
 {%- for stage, kinds in stages.items() %}
-    countIf({{ any_of(kinds) }}),
-    countIf(kind = '{{ failures[stage] }}'),
-    sumIf(assumeNotNull(duration), {{ any_of(kinds) }} AND is_usable),
-    countIf({{ any_of(kinds) }} AND is_usable),
-    quantileExactStateIf(0.95)(assumeNotNull(duration), {{ any_of(kinds) }} AND is_usable),
+    sumIf(number, {{ any_of(kinds) }}),
+    sumIf(number, kind = '{{ failures[stage] }}'),
+    sumIf(length, {{ any_of(kinds) }}),
+    sumIf(lengths, {{ any_of(kinds) }}),
+    quantileExactMergeStateIf(0.95)(quantiles, {{ any_of(kinds) }}),
 {%- endfor %}
-    countIf(kind = 'entity_needs_disambiguation'),
-    sumIf(assumeNotNull(end_to_end), kind = 'end_to_end'),
-    countIf(kind = 'end_to_end'),
-    quantileExactStateIf(0.95)(assumeNotNull(end_to_end), kind = 'end_to_end'),
+    sumIf(number, kind = 'entity_needs_disambiguation'),
+    sumIf(length, kind = 'end_to_end'),
+    sumIf(number, kind = 'end_to_end'),
+    quantileExactMergeStateIf(0.95)(quantiles, kind = 'end_to_end'),
 {%- for kind in ["transcription_completed", "claims_extracted"] %}
-    sumIf(toDecimal128(toString(assumeNotNull(confidence)), 24), kind = '{{ kind }}' AND confidence IS NOT NULL),
-    countIf(kind = '{{ kind }}' AND confidence IS NOT NULL),
+    sumIf(confidence, kind = '{{ kind }}'),
+    sumIf(confidences, kind = '{{ kind }}'),
 {%- endfor %}
     sumIf(items, kind = 'claims_extracted'),
     sumIf(items, {{ any_of(["entity_resolution_completed", "names_settled", "entity_needs_disambiguation"]) }}),
     sumIf(items, kind = 'drafts_generated'),
-    -- Through text, as a cast of the double may be off in the last digit; the bound keeps the sum within the decimal.
-    sum(toDecimal256(toString(least(ifNull(cost, 0), 1e38)), 24)),
-    countIf(kind = 'draft_confirmed'),
-    countIf(kind = 'draft_rejected'),
+    sum(cost),
+    sumIf(number, kind = 'draft_confirmed'),
+    sumIf(number, kind = 'draft_rejected'),
     fromUnixTimestamp64Milli(transform(toUnixTimestamp(hour), {hours:Array(UInt32)}, {stored_ms:Array(Int64)}, toInt64(0)), 'UTC'),
     now64(3, 'UTC')
-FROM (
-    SELECT *, ifNull(duration BETWEEN 0 AND {{ longest_duration_ms }}, 0) AS is_usable
-    FROM contributions
-)
+FROM kinds
 GROUP BY GROUPING SETS ((hour, organizationId), (hour))
 HAVING row_scope = 'platform' OR organizationId != ''

@@ -11,6 +11,7 @@ if({{ whole }} = 0, 0, divide({{ part }}, {{ whole }}))
                   "entityResolution": "EntityResolution", "draftGeneration": "DraftGeneration"} -%}
 -- Finished figures of the snapshots. An organisation's row counts only if it was written together with the newest
 -- platform row of its period: a recomputation may find that the organisation has nothing there any more.
+-- A row is complete if the whole log up to the period's end was stored when the roll-up last looked.
 -- Decimals become doubles through their text: a direct cast may be off in the last digit.
 {%- for table, length in [("snapshots_hourly", "HOUR"), ("snapshots_daily", "DAY")] %}
 CREATE OR REPLACE VIEW {{ database }}.{{ table }}_figures AS
@@ -33,7 +34,7 @@ SELECT
     {{ rate("entityResolutionSuccesses - entityResolutionsAmbiguous", "entityResolutionSuccesses") }} AS autoResolutionRate,
     {{ rate("entityResolutionsAmbiguous", "entityResolutionSuccesses") }} AS disambiguationRate,
     {{ mean("endToEnd") }} AS avgEndToEndLatency,
-    if(endToEndSamples = 0, 0, finalizeAggregation(endToEndQuantiles)) AS p95EndToEndLatency,
+    if(endToEndSamples = 0, 0, p95EndToEnd) AS p95EndToEndLatency,
     endToEndSamples,
     {{ decimal_mean("transcriptConfidence") }} AS avgTranscriptConfidence,
     transcriptConfidenceSamples,
@@ -49,7 +50,8 @@ SELECT
     draftsConfirmed,
     draftsRejected,
     {{ rate("draftsConfirmed", "draftsConfirmed + draftsRejected") }} AS draftConfirmationRate,
-    computed_at AS createdAt
+    computed_at AS createdAt,
+    CAST(periodEnd <= (SELECT max(closed_until) FROM {{ database }}.rollup_progress), 'Bool') AS complete
 FROM {{ database }}.{{ table }} AS s FINAL
 WHERE (periodStart, computed_at) IN (
     SELECT periodStart, max(computed_at) FROM {{ database }}.{{ table }} WHERE scope = 'platform' GROUP BY periodStart

@@ -1,4 +1,3 @@
-import json
 import threading
 import time
 from collections.abc import Callable
@@ -11,7 +10,7 @@ from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import DatabaseError
 
 from agents.roll_up import RollUp, RollUpResult
-from app.domain.recount import LogRecord, Recount, recount
+from app.domain.recount import Recount, recount
 from app.queries.history import PeriodType, historical_metrics
 from app.runtime.settings import RetentionSettings, Settings
 from sinks.clickhouse.schema import migrate
@@ -106,24 +105,13 @@ def test_the_sample_gives_the_expected_figures(
     store: Client, roll_up: RollUp, clock: ManualClock, sample: Recount
 ) -> None:
     expected = read_expected("expected.json")
-    records = read_log("events.ndjson")
-    # A supplied duration that is out of range must reach the store: else it would look for the stage's start.
-    lines = [line_of(accepted) | unusable_duration(records[accepted.index]) for accepted in sample.accepted]
-    insert(store, lines)
+    insert(store, [line_of(accepted) for accepted in sample.accepted])
     clock.now = expected["range"]["hoursTo"]
     assert len(run(roll_up, clock).hours) == 30
     assert differences(store, expected, "hourly") == []
     clock.now = expected["range"]["daysTo"]
     assert run(roll_up, clock).days == (MIDNIGHT + DAY,)
     assert differences(store, expected, "daily") == []
-
-
-def unusable_duration(record: LogRecord) -> dict[str, int]:
-    value = json.loads(record.value or b"{}")
-    duration = value.get("durationMs")
-    if type(duration) is int and not 0 <= duration <= 48 * HOUR:
-        return {"durationMs": duration}
-    return {}
 
 
 def test_the_worked_example_gives_every_figure(store: Client, roll_up: RollUp, clock: ManualClock) -> None:
@@ -245,6 +233,20 @@ def test_a_late_start_gives_its_stage_a_duration(store: Client, roll_up: RollUp,
     insert(store, [end | start | {"source_offset": 2}])
     assert run(roll_up, clock).hours == (MIDNIGHT + 4 * HOUR, MIDNIGHT + 5 * HOUR)
     assert rows(store, "hourly")[MIDNIGHT + 5 * HOUR, ""]["avgClaimsExtractionLatency"] == 7000
+
+
+def test_a_row_of_an_hour_whose_records_are_not_all_stored_is_not_complete(
+    store: Client, roll_up: RollUp, clock: ManualClock
+) -> None:
+    insert(store, [event_line(1)])
+    roll_up.recompute(MIDNIGHT, MIDNIGHT + 2 * HOUR)
+    roll_up.run_once(MIDNIGHT + HOUR)
+    shown = historical_metrics(store, "hourly", MIDNIGHT, MIDNIGHT + DAY, None, clock.now)
+    assert [row.complete for row in shown] == [True, False]
+    run(roll_up, clock)
+    shown = historical_metrics(store, "hourly", MIDNIGHT, MIDNIGHT + DAY, None, clock.now)
+    assert [row.complete for row in shown] == [True] * 24
+    assert historical_metrics(store, "daily", MIDNIGHT, MIDNIGHT, None, clock.now)[0].complete
 
 
 def test_a_range_in_the_future_holds_nothing(store: Client, roll_up: RollUp, clock: ManualClock) -> None:

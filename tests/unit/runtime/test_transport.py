@@ -196,3 +196,36 @@ async def test_partitions_are_committed_before_they_are_given_up(
     await consumer.on_partitions_revoked({ONE})
     steps = consumer.trace.steps
     assert steps.index(("commit", {0: 5})) < steps.index("revoked") < steps.index("forget")
+
+
+async def test_a_fetch_that_crosses_a_seek_is_dropped_and_sought_again(
+    consumer: OfflineConsumer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its records may come from behind the seek: dropping them alone would leave a hole."""
+    steps = consumer.trace.steps
+    is_crossing = True
+
+    async def seek(self: Any) -> None:
+        steps.append("seek")
+
+    async def fetch(timeout: float) -> tuple[Any, None]:
+        steps.append("fetch")
+        if is_crossing:
+            await consumer.perform_seek()
+        return {ONE: [SimpleNamespace(offset=7, timestamp=1_007)]}, None
+
+    monkeypatch.setattr(driver.Consumer, "perform_seek", seek)
+    monkeypatch.setattr(consumer, "_wait_next_records", fetch)
+    monkeypatch.setattr(consumer, "assignment", set)
+    monkeypatch.setattr(consumer, "highwater", lambda tp: 8)
+    consumer.flow_active = True
+    consumer.app.rebalancing = True
+    assert [tp async for tp, _ in consumer.getmany(1.0)] == []
+    assert [step for step in steps if step != "forget"] == ["fetch", "seek"]
+    is_crossing, consumer.app.rebalancing = False, False
+    steps.clear()
+    assert [message.value.first async for _, message in consumer.getmany(1.0)] == [7]
+    assert [step for step in steps if step != "forget"] == ["seek", "fetch"]
+    steps.clear()
+    assert [message.value.first async for _, message in consumer.getmany(1.0)] == [7]
+    assert "seek" not in steps

@@ -9,7 +9,8 @@ import pytest
 from app.domain.counters import COUNTER_TYPES
 from app.domain.windows import HOUR_MS, MINUTE_MS
 from app.runtime.state_table import RecordPair
-from tables.partition_counters import CellRecord, FlushEnd, FlushStart, PartitionCounters
+from tables.cells import CellRecord, FlushEnd, FlushStart
+from tables.partition_counters import PartitionCounters
 
 RETENTION_MS = 3 * HOUR_MS
 HOUR = 500_000 * HOUR_MS
@@ -342,3 +343,27 @@ def test_nothing_of_the_old_log_stays_when_a_partition_starts_anew() -> None:
         state.follow(key, value)
     assert state.is_settled
     assert (total(state, "a", HOUR), state.applied, state.replayed_to) == (1, 3, 3)
+
+
+def test_a_restored_cell_goes_on_under_its_key_in_the_changelog() -> None:
+    state = counters()
+    state.apply({("a", MINUTE, RECEIVED): 1}, 0)
+    logged = changes_of(state)
+    again = restored(logged)
+    again.apply({("a", MINUTE, RECEIVED): 1}, 1)
+    assert [key for key, _ in cells_of(changes_of(again))] == [key for key, _ in cells_of(logged)]
+
+
+def test_a_cell_that_is_ahead_of_the_others_is_logged_with_its_own_offset() -> None:
+    state = counters()
+    state.apply({("a", MINUTE, RECEIVED): 1}, 300)
+    changes = changes_of(state)
+    again = restored(changes[:-1])
+    again.apply({("b", MINUTE, RECEIVED): 1}, 2)
+    again.log_all()
+    offsets = {
+        orjson.loads(key)[1]: msgspec.msgpack.decode(value, type=CellRecord).offset
+        for key, value in cells_of(changes_of(again))
+        if value is not None
+    }
+    assert offsets == {"a": 300, None: 300, "b": 2}

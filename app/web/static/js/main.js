@@ -75,6 +75,7 @@ const organizations = installOrganizations(document.getElementById("organization
   delete kept.cursor;
   go(view, { ...kept, range: query.get("range"), organizationId });
 }, () => show());
+live.addEventListener("events", ({ detail }) => organizations.learn(detail));
 showConnection(live, document.getElementById("connection"), document.getElementById("news"));
 follow(show);
 show();

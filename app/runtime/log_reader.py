@@ -9,10 +9,13 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError
 
 from app.runtime.errors import BrokerUnavailable, VoicemonError
+from app.runtime.kafka_access import client_options
+from app.runtime.kafka_errors import broker_error
 from app.runtime.log_position import topic_partitions
 from app.runtime.settings import KafkaSettings
 
 POLL_MS = 1000
+RECORD_MS = 10_000
 STUCK_SECONDS = 60.0
 
 
@@ -50,6 +53,16 @@ class LogReader:
             starts = {tp: at.offset if (at := found[tp]) is not None else ends[tp] for tp in tps}
         return [Span(tp, begins[tp], starts[tp], ends[tp]) for tp in tps]
 
+    async def record(self, topic: str, partition: int, offset: int) -> ConsumerRecord:
+        """The record at an offset. Raises BrokerUnavailable if it does not come, as when it has been deleted."""
+        tp = TopicPartition(topic, partition)
+        self._consumer.assign([tp])
+        self._consumer.seek(tp, offset)
+        for record in (await self._consumer.getmany(tp, timeout_ms=RECORD_MS, max_records=1)).get(tp, []):
+            if record.offset == offset:
+                return record
+        raise BrokerUnavailable(f"the record at offset {offset} of {topic} {partition} does not come: is it deleted?")
+
     async def batches(self, span: Span) -> AsyncIterator[Sequence[ConsumerRecord]]:
         """Records of a span in log order; an open transaction ends it early.
 
@@ -78,7 +91,7 @@ class LogReader:
 async def log_reader(settings: KafkaSettings) -> AsyncIterator[LogReader]:
     """A reader that is connected while the block runs. Raises BrokerUnavailable if Kafka does not answer."""
     consumer = AIOKafkaConsumer(
-        bootstrap_servers=settings.bootstrap,
+        **client_options(settings),
         client_id="voicemon-audit",
         group_id=None,
         enable_auto_commit=False,
@@ -90,6 +103,6 @@ async def log_reader(settings: KafkaSettings) -> AsyncIterator[LogReader]:
         await consumer.start()
         yield LogReader(consumer)
     except (KafkaError, ConnectionError) as error:
-        raise BrokerUnavailable.at(settings.bootstrap, error) from error
+        raise await broker_error(settings, error) from error
     finally:
         await consumer.stop()

@@ -1,0 +1,109 @@
+"""The statements for a cluster on the real engine, with a cluster of one shard that is this engine itself.
+
+The engine has no Keeper, so tables are not replicated here and `ON CLUSTER` is left out; all else is as in a cluster:
+rows are written and read through Distributed tables, materialized views fill the shard's own tables.
+"""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import clickhouse_connect
+import pytest
+from clickhouse_connect.driver.client import Client
+
+from agents.roll_up import RollUp
+from app.domain.recount import recount
+from app.runtime.settings import ClickHouseSettings, RetentionSettings, RollupSettings, Settings
+from sinks.clickhouse.client import cluster_settings
+from sinks.clickhouse.placement import Placement
+from sinks.clickhouse.schema import RetentionChange, SchemaError, migrate
+from tests.integration.store.conftest import HOURS_OF_TWO_YEARS
+from tests.integration.store.rows import insert, line_of
+from tests.integration.store.test_roll_up import ManualClock, differences, unusable_duration
+from tests.sample_log import read_expected, read_log
+
+CONFIG = """<clickhouse>
+  <tcp_port>9000</tcp_port>
+  <remote_servers><main><shard>
+    <internal_replication>true</internal_replication>
+    <replica><host>localhost</host><port>9000</port></replica>
+  </shard></main></remote_servers>
+</clickhouse>
+"""
+PATH_AND_REPLICA = re.compile(r"Replicated(\w*MergeTree)\('[^']*', '[^']*'(?:, )?")
+
+
+class WithoutKeeper(Placement):
+    """As in a cluster, except that tables are not replicated."""
+
+    def statements(self, statement: str) -> list[str]:
+        placed = [text.replace(" ON CLUSTER 'main'", "") for text in super().statements(statement)]
+        window = "replicated_deduplication_window"
+        return [PATH_AND_REPLICA.sub(r"\1(", text).replace(f" {window}", f" non_{window}") for text in placed]
+
+
+@pytest.fixture
+def settings() -> Settings:
+    """An engine of the test's own, in this process, so no service is used."""
+    return Settings(
+        clickhouse=ClickHouseSettings(database="clustered", cluster="main"),
+        retention=RetentionSettings(events_hours=HOURS_OF_TWO_YEARS, hourly_days=730, daily_days=730),
+        rollup=RollupSettings(settle_seconds=0),
+    )
+
+
+@pytest.fixture
+def client(settings: Settings, tmp_path: Path) -> Iterator[Client]:
+    config = tmp_path / "config.xml"
+    config.write_text(CONFIG)
+    options = {"config-file": str(config)}
+    client = clickhouse_connect.get_client(interface="chdb", path=str(tmp_path / "data"), chdb_options=options)
+    client.database = settings.clickhouse.database
+    for name, value in cluster_settings(settings.clickhouse).items():
+        client.set_client_setting(name, value)
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def store(client: Client, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Client:
+    monkeypatch.setattr("sinks.clickhouse.schema.Placement", WithoutKeeper)
+    migrate(client, settings)
+    return client
+
+
+def engines(client: Client, database: str) -> dict[str, str]:
+    question = "SELECT name, engine FROM system.tables WHERE database = {db:String}"
+    return dict(client.query(question, parameters={"db": database}).result_rows)
+
+
+def test_a_cluster_gives_the_same_figures_as_a_single_server(store: Client, settings: Settings) -> None:
+    expected, records = read_expected("expected.json"), read_log("events.ndjson")
+    insert(store, [line_of(a) | unusable_duration(records[a.index]) for a in recount(records).accepted])
+    found = engines(store, settings.clickhouse.database)
+    assert (found["events"], found["events_local"]) == ("Distributed", "ReplacingMergeTree")
+    assert (found["snapshots_hourly"], found["schema_migrations"]) == ("ReplacingMergeTree", "MergeTree")
+    clock = ManualClock(expected["range"]["hoursTo"])
+    roll_up = RollUp(store, settings, clock)
+    roll_up.run_once(clock.now)
+    assert differences(store, expected, "hourly") == []
+    clock.now = expected["range"]["daysTo"]
+    roll_up.run_once(clock.now)
+    assert differences(store, expected, "daily") == []
+    assert store.command("SELECT count() FROM events_at(now_ms = 0)") == store.command(
+        "SELECT count() FROM events_local FINAL"
+    )
+    assert migrate(store, settings).applied == ()
+
+
+def test_changed_retention_reaches_the_shards_tables(store: Client, settings: Settings) -> None:
+    narrow = settings.model_copy(update={"retention": settings.retention.model_copy(update={"events_hours": 24})})
+    assert migrate(store, narrow).retention[0] == RetentionChange("events", 17641, 145)
+    assert migrate(store, narrow).retention == ()
+
+
+def test_a_database_of_a_single_server_is_not_taken_for_one_of_a_cluster(store: Client, settings: Settings) -> None:
+    single = settings.model_copy(update={"clickhouse": settings.clickhouse.model_copy(update={"cluster": ""})})
+    with pytest.raises(SchemaError, match="was made for a cluster: correct VOICEMON_CLICKHOUSE_CLUSTER"):
+        migrate(store, single)
