@@ -42,6 +42,10 @@ def _contender(task: Task, folder: Path) -> Coroutine[Any, Any, Result]:
         from app.bench.quix import count_with_quix  # noqa: PLC0415
 
         return count_with_quix(task, folder)
+    if task.database:
+        from app.bench.stored import CONTENDERS  # noqa: PLC0415
+
+        return CONTENDERS[task.contender](task)
     from app.bench.ours import count_with_ours  # noqa: PLC0415
 
     return count_with_ours(task)

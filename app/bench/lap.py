@@ -13,6 +13,7 @@ from app.runtime.settings import KafkaSettings, Settings
 class Task(msgspec.Struct):
     """One measurement in a process of its own; `group` names it uniquely in the cluster.
 
+    `database` is where its rows go, empty for one that stores none.
     `is_secured`: the brokers want the proof that the environment's settings hold, which no command line may show.
     """
 
@@ -23,6 +24,7 @@ class Task(msgspec.Struct):
     events: int
     partitions: int
     seconds: float
+    database: str = ""
     is_secured: bool = False
 
     def kafka(self) -> KafkaSettings:

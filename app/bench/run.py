@@ -19,7 +19,7 @@ from app.local.stack import LocalStack
 from app.runtime.broker import prepare_topics
 from app.runtime.errors import VoicemonError
 from app.runtime.kafka_access import is_secured, without_security
-from app.runtime.settings import Settings
+from app.runtime.settings import ClickHouseSettings, Settings, inherited_environment
 from app.runtime.topics import Topics
 
 FAUST_EVENTS = 20_000
@@ -78,13 +78,13 @@ def compare(
     loads = {f"{prefix}": load}
     if set(SHORT) & set(contenders):
         loads[f"{prefix}short_"] = Load(min(load.events, FAUST_EVENTS), load.organizations, load.partitions)
-    sizes = {at: _filled(settings, at, size, say) for at, size in loads.items()}
+    sizes = {at: filled(settings, at, size, say) for at, size in loads.items()}
     missing = _missing(settings)
     found: dict[str, list[Result]] = {name: [] for name in contenders if name not in missing}
     for round_number in range(1, rounds + 1):
         for name, results in found.items():
             at = f"{prefix}short_" if name in SHORT else prefix
-            result = _measure(_task(settings, name, at, round_number, loads[at]))
+            result = measure(_task(settings, name, at, round_number, loads[at]), TITLES[name])
             say(f"round {round_number} of {rounds}: {TITLES[name]}: {result.events_per_second:,.0f} events/s")
             _check(name, result, loads[at])
             results.append(result)
@@ -115,7 +115,8 @@ def own_broker(settings: Settings, say: Callable[[str], None]) -> Iterator[Setti
             yield settings.model_copy(update={"kafka": without_security(settings.kafka, stack.kafka_bootstrap)})
 
 
-def _filled(settings: Settings, prefix: str, load: Load, say: Callable[[str], None]) -> int:
+def filled(settings: Settings, prefix: str, load: Load, say: Callable[[str], None]) -> int:
+    """Write the log into a topic of its own; the mean size of a value in bytes."""
     kafka = settings.kafka.model_copy(update={"topic_prefix": prefix, "partitions": load.partitions})
     partitions = asyncio.run(prepare_topics(kafka, ()))
     if partitions != load.partitions:
@@ -139,18 +140,35 @@ def _task(settings: Settings, name: str, prefix: str, round_number: int, load: L
     )
 
 
-def _measure(task: Task) -> Result:
-    """The contender's result. Raises VoicemonError with the end of its output if it gives none."""
+def measure(task: Task, title: str, clickhouse: ClickHouseSettings | None = None) -> Result:
+    """The contender's result; `clickhouse` is the store that it writes to.
+
+    Raises VoicemonError with the end of its output if it gives none.
+    """
+    environment = inherited_environment() | _variables(clickhouse)
     command = [sys.executable, "-m", "app.bench", msgspec.json.encode(task).decode()]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=task.seconds + 60, check=False)
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=task.seconds + 60, check=False, env=environment
+        )
     except subprocess.TimeoutExpired as error:
-        raise VoicemonError(f"{TITLES[task.contender]} did not end in {task.seconds + 60:.0f} s") from error
+        raise VoicemonError(f"{title} did not end in {task.seconds + 60:.0f} s") from error
     lines = done.stdout.strip().splitlines()
     if done.returncode or not lines:
         said = (done.stderr or done.stdout).strip()[-1500:]
-        raise VoicemonError(f"{TITLES[task.contender]} could not be measured:\n{said}")
+        raise VoicemonError(f"{title} could not be measured:\n{said}")
     return msgspec.json.decode(lines[-1], type=Result)
+
+
+def _variables(clickhouse: ClickHouseSettings | None) -> dict[str, str]:
+    if clickhouse is None:
+        return {}
+    # Not in the command's arguments, which every user of the machine can read.
+    return {
+        "VOICEMON_CLICKHOUSE_URL": clickhouse.url,
+        "VOICEMON_CLICKHOUSE_USER": clickhouse.user,
+        "VOICEMON_CLICKHOUSE_PASSWORD": clickhouse.password.get_secret_value(),
+    }
 
 
 def _check(name: str, result: Result, load: Load) -> None:

@@ -1,4 +1,4 @@
-"""`voicemon bench …`: how fast a worker counts beside others, and how long snapshots take."""
+"""`voicemon bench …`: how fast a worker counts and stores beside others, and how long snapshots take."""
 
 import contextlib
 from typing import Annotated
@@ -9,7 +9,9 @@ import typer
 from app.bench.events import Load
 from app.bench.rollups import measure
 from app.bench.run import TITLES, Report, Summary, compare, own_broker
+from app.bench.store_run import STORE_TITLES, StoreReport, StoreSummary, compare_stores, own_services
 from app.cli.output import print_json, print_table
+from app.runtime.logs import configure_logs
 from app.runtime.settings import MIB, Settings
 
 LEAST_EVENTS = 10_000
@@ -51,6 +53,61 @@ def counters(  # noqa: PLR0913, PLR0917 - an option each
         print_json(msgspec.to_builtins(report))
     else:
         _print(report)
+
+
+@commands.command("sink")
+def sink(  # noqa: PLR0913, PLR0917 - an option each
+    events: Annotated[int, typer.Option(min=1000, help="Events in the log.")] = 400_000,
+    organizations: Annotated[int, typer.Option(min=1, help="Organisations that they are spread over.")] = 100,
+    partitions: Annotated[int, typer.Option(min=1, help="Partitions of the log.")] = 4,
+    rounds: Annotated[int, typer.Option(min=1, help="Runs of each contender, in turn.")] = 3,
+    only: Annotated[str, typer.Option(help=f"Comma-separated: {', '.join(STORE_TITLES)}.")] = ",".join(STORE_TITLES),
+    here: Annotated[
+        bool, typer.Option("--configured", help="Use the Kafka and ClickHouse of the settings, not ones of its own.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Bring the same log into ClickHouse as the engine alone, our sink, a plain loop and a whole worker do; compare.
+
+    Every run has a process and a database of its own. The clock stops when the last row is durable.
+    """
+    names = [name.strip() for name in only.split(",")]
+    if unknown := [name for name in names if name not in STORE_TITLES]:
+        raise typer.BadParameter(f"there is no {', '.join(unknown)}", param_hint="--only")
+    settings = Settings.from_environment()
+    configure_logs("WARNING", json_lines=False)
+    with contextlib.ExitStack() as cleanup:
+        if not here:
+            settings = cleanup.enter_context(own_services(settings, _say))
+        report = compare_stores(settings, Load(events, organizations, partitions), rounds, names, _say)
+    if as_json:
+        print_json(msgspec.to_builtins(report))
+    else:
+        _print_stores(report)
+
+
+def _print_stores(report: StoreReport) -> None:
+    title = (
+        f"{report.events:,} events of {report.event_bytes} bytes, {report.partitions} partitions, "
+        f"{report.organizations:,} organisations, median of {report.rounds}"
+    )
+    columns = ["", "rows/s", "µs CPU", "x engine", "x plain", "MiB"]
+    print_table(title, columns, [_store_row(summary) for summary in report.contenders])
+    typer.echo(
+        "engine alone: the same bytes, prepared before. plain loop: parse, insert rows, commit. µs CPU: processor"
+    )
+    typer.echo("time of one event in the contender's process, without ClickHouse's. MiB: peak memory of the process.")
+
+
+def _store_row(summary: StoreSummary) -> list[object]:
+    return [
+        summary.title,
+        round(summary.rows_per_second),
+        f"{summary.cpu_us_per_event:.2f}",
+        "" if summary.ratio_to_engine is None else f"{summary.ratio_to_engine:.2f}",
+        "" if summary.times_plain is None else f"{summary.times_plain:.2f}",
+        summary.peak_rss_bytes // MIB,
+    ]
 
 
 @commands.command("rollups")

@@ -1,0 +1,27 @@
+"""The benchmark of the ways into ClickHouse stores the whole log with each, on a log too small to tell a speed."""
+
+import pytest
+
+from app.bench.events import Load
+from app.bench.store_run import compare_stores
+from app.runtime.settings import ClickHouseSettings, Settings
+from sinks.clickhouse.client import connect
+
+pytestmark = [pytest.mark.kafka, pytest.mark.clickhouse, pytest.mark.timeout(180)]
+
+WAYS = ["engine", "sink", "plain"]
+"""A whole worker is tried elsewhere; it would double the time."""
+
+
+def test_every_way_stores_the_whole_log(kafka_bootstrap: str, clickhouse: ClickHouseSettings) -> None:
+    settings = Settings.model_validate({"kafka": {"bootstrap": kafka_bootstrap}, "clickhouse": clickhouse.model_dump()})
+    lines: list[str] = []
+    report = compare_stores(settings, Load(2000, 5, 2), 1, WAYS, lines.append)
+    found = {row.contender: row for row in report.contenders}
+    assert list(found) == WAYS
+    assert {row.events for row in found.values()} == {2000}
+    assert all(row.rows_per_second > 0 and row.peak_rss_bytes > 1_000_000 for row in found.values())
+    assert (found["engine"].ratio_to_engine, found["plain"].times_plain) == (1.0, 1.0)
+    assert not [
+        name for (name,) in connect(clickhouse).query("SHOW DATABASES").result_rows if name.startswith("bench_")
+    ]
