@@ -43,6 +43,10 @@ class RollUpTelemetry(Protocol):
         """One period could not be computed; the others go on, and it is tried again in the next run."""
         ...
 
+    def periods_tried(self, period_type: str, tried: int, total: int) -> None:
+        """So many of a run's hours, or of its days, have been computed or have failed."""
+        ...
+
 
 class LogOnly:
     """Telemetry that writes log lines and counts nothing."""
@@ -63,6 +67,9 @@ class LogOnly:
         _log.error(
             "Could not compute a snapshot.", period_type=period_type, period_start=period_start_ms, reason=reason
         )
+
+    def periods_tried(self, period_type: str, tried: int, total: int) -> None:
+        """So many of a run's hours, or of its days, are behind it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +137,15 @@ class RollUp:
         kept_ms = (retention.events_hours + retention.max_outage_hours) * HOUR_SECONDS * 1000
         last_frozen_end = max(0, self._clock.now_ms() - kept_ms)
         return last_frozen_end - last_frozen_end % (DAY_SECONDS * 1000)
+
+    def retention_seconds(self) -> tuple[float, float]:
+        """Age of the oldest event on disk, 0 without events, and how long rows outlive their time to live.
+
+        Raises SinkUnavailable if ClickHouse does not answer, StoreError if it refuses.
+        """
+        [(oldest_ms, lag_seconds)] = self._query("retention")
+        age_ms = max(0, self._clock.now_ms() - int(oldest_ms)) if oldest_ms else 0
+        return age_ms / 1000, float(lag_seconds)
 
     def _range(self, from_s: int, to_s: int, closed_s: int) -> _Range:
         first_hour_s = int(self._query("first_hour")[0][0])
@@ -219,6 +235,7 @@ class RollUp:
                 # A statement that takes longer than a request may looks like a store that does not answer; if that
                 # is what it is, the first single period says so again.
                 done += self._one_by_one(period_type, chunk, compute, failed)
+            self._telemetry.periods_tried(period_type, first + len(chunk), len(starts))
         return done
 
     def _one_by_one(

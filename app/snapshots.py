@@ -47,6 +47,8 @@ async def keep_snapshots(settings: Settings, clock: Clock, telemetry: Telemetry)
 def _run_once(settings: Settings, clock: Clock, telemetry: Telemetry, until_ms: int) -> None:
     client = connect(settings.clickhouse)
     try:
-        RollUp(client, settings, clock, CountedRollUps(telemetry)).run_once(until_ms)
+        roll_up = RollUp(client, settings, clock, CountedRollUps(telemetry))
+        roll_up.run_once(until_ms)
+        telemetry.retention_seen(*roll_up.retention_seconds())
     finally:
         client.close()

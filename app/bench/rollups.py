@@ -1,10 +1,11 @@
-"""How long snapshots take: events made inside ClickHouse, in a store of their own, computed and read as ours are."""
+"""How long snapshots take: events made inside ClickHouse, in a store of its own, computed as a worker does."""
 
 import os
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 from statistics import median
@@ -16,7 +17,7 @@ from agents.roll_up import LogOnly, RollUp, RollUpResult
 from app.domain.windows import DAY_MS, HOUR_MS
 from app.local.stack import LocalStack
 from app.queries.history import historical_metrics
-from app.runtime.settings import RetentionSettings, Settings
+from app.runtime.settings import Settings
 from sinks.clickhouse.client import connect
 from sinks.clickhouse.schema import migrate
 
@@ -24,7 +25,7 @@ INSERT_ROWS = 500_000
 EVENTS_OF_AN_ARTIFACT = 10
 REQUEST_SECONDS = 600.0
 HISTORY_HOURS = 168
-WIDE = RetentionSettings.model_validate({"events_hours": 17_520, "hourly_days": 730, "daily_days": 730})
+WIDE = {"events_hours": 17_520, "hourly_days": 730, "daily_days": 730}
 Say = Callable[[str], None]
 
 
@@ -62,23 +63,31 @@ class _Until:
         return self._now_ms
 
 
-def measure(  # noqa: PLR0913, PLR0917  (the measurement has these parts)
-    settings: Settings, hours: Sequence[int], organizations: int, history_events: int, rounds: int, say: Say
-) -> Report:
-    """Recompute one hour of each number of events, then a day and the history out of `history_events` in 168 hours.
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is measured: hours of these numbers of events, and 168 hours that hold `stored` events, if any."""
+
+    hours: Sequence[int]
+    organizations: int
+    stored: int
+    rounds: int
+
+
+def measure(settings: Settings, plan: Plan, say: Say) -> Report:
+    """Recompute each hour of the plan, then a day and the history out of its 168 hours.
 
     In a ClickHouse of its own, whose data goes with it. Raises VoicemonError if that does not start.
     """
     load_before = os.getloadavg()[0]
     figures = []
     with _own_store(settings) as (client, own):
-        for events in hours:
-            store = _Store(client, own, f"bench_{events}", organizations, say)
-            figures.append(store.one_hour(events, rounds))
-        if history_events:
-            store = _Store(client, own, "bench_history", organizations, say)
-            figures += store.history(history_events, rounds)
-    return Report(organizations, rounds, load_before, os.getloadavg()[0], figures)
+        for events in plan.hours:
+            store = _Store(client, own, f"bench_{events}", plan.organizations, say)
+            figures.append(store.one_hour(events, plan.rounds))
+        if plan.stored:
+            store = _Store(client, own, "bench_history", plan.organizations, say)
+            figures += store.history(plan.stored, plan.rounds)
+    return Report(plan.organizations, plan.rounds, load_before, os.getloadavg()[0], figures)
 
 
 @contextmanager
@@ -89,9 +98,10 @@ def _own_store(settings: Settings) -> Iterator[tuple[Client, Settings]]:
             clickhouse = settings.clickhouse.model_copy(
                 update={"url": stack.clickhouse_url, "request_timeout_seconds": REQUEST_SECONDS}
             )
+            retention = settings.retention.model_copy(update=WIDE)
             client = connect(clickhouse)
             try:
-                yield client, settings.model_copy(update={"clickhouse": clickhouse, "retention": WIDE})
+                yield client, settings.model_copy(update={"clickhouse": clickhouse, "retention": retention})
             finally:
                 client.close()
 

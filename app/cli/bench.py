@@ -7,7 +7,7 @@ import msgspec
 import typer
 
 from app.bench.events import Load
-from app.bench.rollups import measure
+from app.bench.rollups import Plan, measure
 from app.bench.run import TITLES, Report, Summary, compare, own_broker
 from app.bench.store_run import STORE_TITLES, StoreReport, StoreSummary, compare_stores, own_services
 from app.cli.output import print_json, print_table
@@ -126,7 +126,8 @@ def rollups(
     sizes = [part.strip() for part in hours.split(",") if part.strip()]
     if not all(size.isdecimal() and int(size) >= LEAST_EVENTS for size in sizes) or 0 < stored < LEAST_EVENTS:
         raise typer.BadParameter(f"numbers of events are whole numbers from {LEAST_EVENTS} on", param_hint="--hours")
-    report = measure(Settings.from_environment(), [int(size) for size in sizes], organizations, stored, rounds, _say)
+    plan = Plan([int(size) for size in sizes], organizations, stored, rounds)
+    report = measure(Settings.from_environment(), plan, _say)
     if as_json:
         print_json(msgspec.to_builtins(report))
         return

@@ -6,7 +6,7 @@ from typing import Annotated
 import orjson
 import typer
 
-from agents.roll_up import RollUp, RollUpResult
+from agents.roll_up import LogOnly, RollUp, RollUpResult
 from app.cli.period import parse_time, show_time
 from app.runtime.clock import SystemClock
 from app.runtime.logs import configure_logs
@@ -17,6 +17,14 @@ From = Annotated[int, typer.Option("--from", parser=parse_time, metavar="TIME", 
 To = Annotated[int, typer.Option("--to", parser=parse_time, metavar="TIME", help="End, exclusive.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say which periods and change nothing.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+
+
+class _Progress(LogOnly):
+    """Says on stderr how far a run is."""
+
+    def periods_tried(self, period_type: str, tried: int, total: int) -> None:
+        """So many of the hours, or of the days, are behind it."""
+        typer.echo(f"{period_type}: {tried} of {total}", err=True)
 
 
 def rollup(from_ms: From, to_ms: To, dry_run: DryRun = False, as_json: Json = False) -> None:
@@ -31,7 +39,7 @@ def rollup(from_ms: From, to_ms: To, dry_run: DryRun = False, as_json: Json = Fa
     configure_logs(settings.log.level, json_lines=False)
     client = connect(settings.clickhouse)
     try:
-        result = RollUp(client, settings, SystemClock()).recompute(from_ms, to_ms, dry_run=dry_run)
+        result = RollUp(client, settings, SystemClock(), _Progress()).recompute(from_ms, to_ms, dry_run=dry_run)
     finally:
         client.close()
     typer.echo(orjson.dumps(asdict(result)).decode() if as_json else _sentences(result, dry_run))

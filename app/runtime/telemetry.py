@@ -61,6 +61,13 @@ class Telemetry:
             "voicemon_rollup_failures", "Periods that could not be recomputed, tried again"
         )
         self._rollup_seconds = self._histogram("voicemon_rollup_seconds", "Duration of one roll-up run")
+        self._oldest_event = self._gauge(
+            "voicemon_oldest_event_age_seconds", "Age of the oldest event on disk by its timestamp, 0 without events"
+        )
+        self._ttl_lag = self._gauge(
+            "voicemon_ttl_lag_seconds",
+            "How long rows stay on disk beyond their time to live, over all tables; 0 if none",
+        )
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
         return Counter(name, text, labels, registry=self.registry)
@@ -166,3 +173,8 @@ class Telemetry:
         self._hours.inc(hours)
         self._rollup_failures.inc(failures)
         self._rollup_seconds.observe(seconds)
+
+    def retention_seen(self, oldest_event_age_seconds: float, ttl_lag_seconds: float) -> None:
+        """What lies on disk was looked at."""
+        self._oldest_event.set(oldest_event_age_seconds)
+        self._ttl_lag.set(ttl_lag_seconds)

@@ -45,6 +45,9 @@ class Failures:
     def snapshot_failed(self, period_type: str, period_start_ms: int, reason: str) -> None:
         self.failed.append((period_type, period_start_ms))
 
+    def periods_tried(self, period_type: str, tried: int, total: int) -> None:
+        pass
+
 
 @dataclass
 class Refusing:
@@ -247,6 +250,19 @@ def test_a_row_of_an_hour_whose_records_are_not_all_stored_is_not_complete(
     shown = historical_metrics(store, "hourly", MIDNIGHT, MIDNIGHT + DAY, None, clock.now)
     assert [row.complete for row in shown] == [True] * 24
     assert historical_metrics(store, "daily", MIDNIGHT, MIDNIGHT, None, clock.now)[0].complete
+
+
+def test_the_age_of_the_oldest_event_and_the_lag_of_deleting_are_known(
+    store: Client, roll_up: RollUp, clock: ManualClock
+) -> None:
+    assert roll_up.retention_seconds() == (0, 0)
+    insert(store, [event_line(1, timestamp=MIDNIGHT), event_line(2, timestamp=MIDNIGHT + 5 * HOUR)])
+    assert roll_up.retention_seconds() == (24 * 3600, 0)
+    # A part whose rows should all be gone, and which no merge may touch.
+    store.command("SYSTEM STOP TTL MERGES events")
+    store.command("ALTER TABLE events MODIFY SETTING materialize_ttl_recalculate_only = 1")
+    store.command("ALTER TABLE events MODIFY TTL ts + INTERVAL 1 HOUR SETTINGS mutations_sync = 1")
+    assert roll_up.retention_seconds()[1] > 0
 
 
 def test_a_range_in_the_future_holds_nothing(store: Client, roll_up: RollUp, clock: ManualClock) -> None:

@@ -53,7 +53,9 @@ def test_rollup_computes_a_range_and_history_shows_it(voicemon: Callable[..., Re
     planned = json.loads(voicemon("rollup", *RANGE, "--dry-run", "--json").stdout)
     assert (planned["hours"], planned["rows_written"]) == ([MIDNIGHT, MIDNIGHT + HOUR, MIDNIGHT + 2 * HOUR], 0)
     assert json.loads(voicemon("query", "history", *RANGE, "--json").stdout) == []
-    assert "Computed 3 hours and 0 days." in voicemon("rollup", *RANGE).stdout
+    done = voicemon("rollup", *RANGE)
+    assert "Computed 3 hours and 0 days." in done.stdout
+    assert "hourly: 3 of 3" in done.stderr
     shown = json.loads(voicemon("query", "history", *RANGE, "--json").stdout)
     assert [row["totalClaimsExtracted"] for row in shown] == [4, 0, 0]
     assert "organizationId" not in shown[0]
