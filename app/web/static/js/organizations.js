@@ -22,10 +22,12 @@ const ranges = () => [
 
 /** Organisations of closed days and hours, and of the latest events: in a monitor's first hour nothing is closed yet. */
 async function asked() {
-  const [recent, ...closed] = await Promise.all([
+  const answers = await Promise.allSettled([
     ask.events({ limit: 200 }), ...ranges().map((range) => ask.organizations(range)),
   ]);
-  return [...recent.page, ...closed.flatMap(({ organizations }) => organizations)];
+  const broken = answers.find(({ reason }) => reason && reason.status === undefined);
+  if (broken) throw broken.reason;
+  return answers.flatMap(({ value }) => value?.organizations ?? value?.page ?? []);
 }
 
 /**
@@ -63,11 +65,7 @@ export function installOrganizations(control, viewer, choose, named) {
   };
 
   const load = async () => {
-    try {
-      learn(await asked());
-    } catch (failure) {
-      if (failure.status === undefined) throw failure;
-    }
+    learn(await asked());
     setTimeout(load, REFRESH_MS);
   };
 
