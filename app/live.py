@@ -39,6 +39,11 @@ class LiveWorker:
         self._parts, self._partitions = parts, partitions
         parts.counters.as_of = self._partition_as_of_ms
 
+    def stopped(self, reason: str) -> None:
+        """The parts have stopped; until others are `started`, this is what the worker waits for."""
+        self._parts = None
+        self._waiting["kafka"] = reason
+
     @property
     def counters(self) -> CountersTable:
         """The counters table; only asked for when nothing is `incomplete`."""

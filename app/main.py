@@ -101,7 +101,7 @@ def build_app(settings: Settings, outside: Outside) -> Parts:
         faults=faults,
         renew_producer=outside.producer.give_up,
     )
-    app.range_policy = _policy(settings, topics.events, (counters, seen), ingest, outside.telemetry)
+    app.range_policy = _policy(settings, outside, (counters, seen), ingest)
     ingest_events.attach(app, ingest, topics.events)
     return Parts(app, counters, seen, ingest, writer)
 
@@ -126,23 +126,23 @@ async def flush(tables: Collection[StateTable], partitions: Collection[int], tel
 
 
 def _policy(
-    settings: Settings, topic: str, tables: tuple[CountersTable, SeenEventsTable], ingest: Ingest, telemetry: Telemetry
+    settings: Settings, outside: Outside, tables: tuple[CountersTable, SeenEventsTable], ingest: Ingest
 ) -> RangePolicy:
     async def before_commit(partitions: Collection[int]) -> bool:
-        return await flush(tables, partitions, telemetry)
+        return await flush(tables, partitions, outside.telemetry)
 
     def after_commit(append_ms: Mapping[int, int]) -> None:
         for partition, committed_ms in append_ms.items():
             tables[1].trim(partition, committed_ms)
 
     return RangePolicy(
-        topics=frozenset({topic}),
+        topics=frozenset({Topics(settings.kafka.topic_prefix).events}),
         records=settings.ingest.range_records,
         in_flight=settings.ingest.inflight_ranges,
         before_commit=before_commit,
         after_commit=after_commit,
         forget=ingest.forget,
-        other_logs=LogWatch(settings.kafka, *tables, telemetry).other_logs,
+        other_logs=LogWatch(settings.kafka, *tables, outside.telemetry, outside.partitions).other_logs,
         faults=ingest.faults,
     )
 
@@ -162,6 +162,7 @@ def _faust_app(settings: Settings) -> RangeApp:
         broker_heartbeat_interval=kafka.heartbeat_seconds,
         broker_request_timeout=max(30.0, kafka.session_timeout_seconds),
         consumer_auto_offset_reset="earliest",
+        consumer_group_instance_id=kafka.instance_id or None,
         consumer_max_fetch_size=FETCH_BYTES,
         stream_wait_empty=False,
         stream_recovery_delay=0.0,

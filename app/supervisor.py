@@ -16,6 +16,8 @@ MOST_RESTARTS = 5
 WITHIN_SECONDS = 60.0
 FIRST_PAUSE_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 10.0
+WRONG_USE = 2
+"""Exit code of a worker whose settings cannot work: no restart helps."""
 END_SECONDS = 15.0
 
 
@@ -40,7 +42,7 @@ class RestartLimit:
 async def supervise(command: Sequence[str], stop: asyncio.Event) -> None:
     """Keep a process running until `stop`; then end it as SIGTERM does.
 
-    Raises VoicemonError when it has ended too often, or does not end.
+    Raises VoicemonError when it has ended too often or because of its settings, or does not end.
     """
     limit = RestartLimit(asyncio.get_running_loop().time)
     while not stop.is_set():
@@ -55,6 +57,8 @@ async def supervise(command: Sequence[str], stop: asyncio.Event) -> None:
 
 
 async def _pause(limit: RestartLimit, code: int, stop: asyncio.Event) -> None:
+    if code == WRONG_USE:
+        raise VoicemonError("the worker cannot work with its settings and stays down: its last log lines say why")
     reason = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
     pause = limit.next_pause()
     if pause is None:

@@ -6,16 +6,18 @@ import signal
 import socket
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AsyncExitStack, suppress
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import structlog
 from aiokafka.errors import KafkaError
 
 from app.live import LiveWorker
+from app.log_watch import PartitionsAdded, until_partitions_are_added
 from app.main import TABLES, Outside, Parts, build_app, flush
 from app.runtime.broker import prepare_topics, state_producer
 from app.runtime.clock import Clock, SystemClock
 from app.runtime.errors import BrokerUnavailable, SinkUnavailable, VoicemonError
+from app.runtime.membership import InstanceTaken
 from app.runtime.settings import Settings
 from app.runtime.state_producer import StateProducer
 from app.runtime.telemetry import Telemetry
@@ -70,9 +72,14 @@ class Worker:
             await work
 
     async def _work(self, stop: asyncio.Event) -> None:
-        partitions = await self._until_it_answers("kafka", self._prepare_topics, stop)
-        if partitions is None:
-            return
+        while not stop.is_set():
+            partitions = await self._until_it_answers("kafka", self._prepare_topics, stop)
+            if partitions is not None:
+                await self._work_on(partitions, stop)
+        log.info("Worker has stopped")
+
+    async def _work_on(self, partitions: int, stop: asyncio.Event) -> None:
+        """Work until `stop`, or until the log has more partitions than these."""
         producer = await self._until_it_answers("kafka", self._start_producer, stop)
         if producer is None:
             return
@@ -80,14 +87,17 @@ class Worker:
             resources.push_async_callback(lambda: _within(PRODUCER_STOP_SECONDS, producer.stop()))
             sink = ClickHouseSink(self.settings.clickhouse)
             resources.push_async_callback(sink.close)
-            outside = Outside(self.name, partitions, producer, sink, self.telemetry, self.clock)
-            parts = build_app(self.settings, outside)
+            parts = build_app(self.settings, Outside(self.name, partitions, producer, sink, self.telemetry, self.clock))
             self.view.started(parts, partitions)
-            await self._run_parts(parts, stop)
-        log.info("Worker has stopped")
+            await self._run_parts(parts, partitions, stop)
+            if not stop.is_set():
+                self.view.stopped("voice-events has got more partitions: the worker joins the group again")
 
-    async def _run_parts(self, parts: Parts, stop: asyncio.Event) -> None:
-        tasks = [
+    async def _run_parts(self, parts: Parts, partitions: int, stop: asyncio.Event) -> None:
+        """Run until `stop`, or until the log has more than the partitions that the parts were built for."""
+        added = asyncio.create_task(until_partitions_are_added(self.settings.kafka, partitions), name="partitions")
+        tasks: list[asyncio.Task[Any]] = [
+            added,
             asyncio.create_task(_started(parts.app), name="app"),
             asyncio.create_task(self._store(parts, stop), name="store"),
             asyncio.create_task(parts.counters.follower.run(), name="follow"),
@@ -98,17 +108,22 @@ class Worker:
         ]
         try:
             ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            self._raise_failure(parts, ended, stop)
+            if added in ended or isinstance(parts.app.crash_reason, PartitionsAdded):
+                log.warning("The log has got more partitions: joining the group again", before=partitions)
+            else:
+                self._raise_failure(parts, ended, stop)
         finally:
             await self._stop_parts(parts)
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
-    def _raise_failure(self, parts: Parts, ended: set[asyncio.Task[object]], stop: asyncio.Event) -> None:
+    def _raise_failure(self, parts: Parts, ended: set[asyncio.Task[Any]], stop: asyncio.Event) -> None:
         reason = parts.app.crash_reason if parts.app.crashed else None
         for task in ended:
             reason = reason or task.exception()
+        if isinstance(reason, InstanceTaken):
+            raise reason
         if reason is not None:
             log.error("Worker stops without a commit; start it again", reason=repr(reason))
             cause = f"Kafka failed ({type(reason).__name__})" if isinstance(reason, KafkaError) else str(reason)

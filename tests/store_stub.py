@@ -13,7 +13,7 @@ SETTINGS = (
     "async_insert",
     "input_format_column_name_matching_mode",
     "input_format_skip_unknown_fields",
-    "insert_deduplication_token",
+    "insert_deduplicate",
 )
 
 
@@ -24,10 +24,6 @@ class Insert:
     params: dict[str, str]
     headers: dict[str, str]
     body: bytes
-
-    @property
-    def token(self) -> str:
-        return self.params["insert_deduplication_token"]
 
     @property
     def lines(self) -> list[bytes]:

@@ -32,4 +32,4 @@ def main() -> None:
         sys.exit(2)
     except VoicemonError as error:
         typer.echo(f"voicemon: {error}", err=True)
-        sys.exit(1)
+        sys.exit(error.exit_code)

@@ -51,7 +51,7 @@ async def _work(settings: Settings, as_json: bool) -> None:
         await Worker(settings).run(stop, announce)
     except VoicemonError as error:
         typer.echo(f"voicemon: {error}", err=True)
-        _leave(1)
+        _leave(error.exit_code)
     _leave(0)
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic
 from aiokafka.errors import IncompatibleBrokerVersion, KafkaError, TopicAlreadyExistsError, for_code
 
 from app.runtime.errors import BrokerUnavailable, VoicemonError
@@ -79,7 +79,8 @@ def state_consumer(settings: KafkaSettings) -> AIOKafkaConsumer:
 async def prepare_topics(settings: KafkaSettings, tables: tuple[str, ...]) -> int:
     """Create the topics that are missing; the number of partitions of `voice-events`.
 
-    Changelogs get as many partitions as `voice-events` has. Raises BrokerUnavailable if Kafka does not answer.
+    Changelogs get as many partitions as `voice-events` has, also when it has got more. Raises BrokerUnavailable if
+    Kafka does not answer.
     """
     topics = Topics(settings.topic_prefix)
     admin = AIOKafkaAdminClient(
@@ -91,7 +92,7 @@ async def prepare_topics(settings: KafkaSettings, tables: tuple[str, ...]) -> in
         [partitions] = await _partitions(admin, [topics.events])
         changelogs = [TopicSpec(changelog_name(settings, table), partitions, COMPACTED) for table in tables]
         await _create(admin, changelogs, settings.replication_factor)
-        await _partitions(admin, [spec.name for spec in changelogs])
+        await _grow(admin, [spec.name for spec in changelogs], partitions)
         return partitions
     except (KafkaError, OSError, IncompatibleBrokerVersion) as error:
         raise BrokerUnavailable.at(settings.bootstrap, error) from error
@@ -126,6 +127,23 @@ async def _create(admin: AIOKafkaAdminClient, specs: list[TopicSpec], replicas: 
         if code not in (0, TopicAlreadyExistsError.errno):
             reason = detail[0] if detail and detail[0] else for_code(code).__name__
             raise VoicemonError(f"topic {name} cannot be created ({reason}): create it by hand or grant the right to")
+
+
+async def _grow(admin: AIOKafkaAdminClient, topics: list[str], partitions: int) -> None:
+    """Give changelogs the partitions that they lack; another worker may do the same at this moment."""
+    present = await _partitions(admin, topics)
+    short = {name: NewPartitions(partitions) for name, count in zip(topics, present, strict=True) if count < partitions}
+    if not short:
+        return
+    await admin.create_partitions(short)
+    deadline = time.monotonic() + CREATION_SECONDS
+    while min(await _partitions(admin, topics)) < partitions:
+        if time.monotonic() > deadline:
+            raise VoicemonError(
+                f"topics {', '.join(short)} cannot be given {partitions} partitions: "
+                "add them by hand or grant the right to"
+            )
+        await asyncio.sleep(0.05)
 
 
 async def _partitions(admin: AIOKafkaAdminClient, topics: list[str]) -> list[int]:

@@ -2,7 +2,9 @@
 
 
 class VoicemonError(Exception):
-    """A failure with one sentence that tells the user what to do; the CLI prints it and exits 1."""
+    """A failure with one sentence that tells the user what to do; the CLI prints it and exits with `exit_code`."""
+
+    exit_code = 1
 
 
 class SinkUnavailable(VoicemonError):

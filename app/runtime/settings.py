@@ -27,6 +27,11 @@ class KafkaSettings(_Group):
         "", description="put before every topic and the group, so that two deployments share a cluster"
     )
     group: str = Field("voice-pipeline-monitor", description="consumer group of the workers")
+    instance_id: str = Field(
+        "",
+        description="static membership: a name that no other worker has, the same after a restart; a worker that is "
+        "back within the session timeout takes its partitions up again without a rebalance. Empty: none",
+    )
     partitions: int = Field(4, ge=1, description="partitions of topics that the monitor creates")
     replication_factor: int = Field(1, ge=1, description="replicas of topics that the monitor creates")
     timestamp_type: Literal["LogAppendTime", "CreateTime"] = Field(

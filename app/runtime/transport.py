@@ -8,6 +8,7 @@ and a partition's committed offset is the end of its longest prefix of completed
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Collection, Mapping
+from functools import partial
 from typing import Any, ClassVar
 
 import faust
@@ -18,6 +19,7 @@ from faust.types import TP
 from faust.types.tuples import ConsumerMessage
 
 from app.runtime.faults import FaultPoint
+from app.runtime.membership import InstanceTaken, watch_membership
 from app.runtime.ranges import Progress, Range, RangePolicy
 
 IDLE_SECONDS = 0.05
@@ -52,6 +54,21 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         consumer = super()._create_worker_consumer(transport)
         consumer._isolation_level = "read_committed"  # Faust ties this to exactly_once; publishers may use transactions
         return consumer
+
+    async def on_start(self) -> None:
+        """Connect; a static member stops the worker when another one takes its name."""
+        await super().on_start()
+        instance_id = self.app.conf.consumer_group_instance_id
+        if instance_id:
+            session = self.app.conf.broker_session_timeout
+            watch_membership(self._ensure_consumer(), session, self.thread_loop.time, partial(self._taken, instance_id))
+
+    def _taken(self, instance_id: str) -> None:
+        error = InstanceTaken(
+            f"another worker has joined the group as {instance_id!r} and holds this worker's partitions now: "
+            "give each worker a VOICEMON_KAFKA_INSTANCE_ID of its own"
+        )
+        asyncio.run_coroutine_threadsafe(self.app.crash(error), self.parent_loop)
 
     async def seek_to_committed(self) -> Mapping[TP, int | None]:
         """Go back to the commits."""

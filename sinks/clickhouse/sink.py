@@ -1,7 +1,6 @@
 """Writes batches of events into ClickHouse's table `events` over HTTP."""
 
 import asyncio
-import hashlib
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -39,6 +38,9 @@ INSERT_SETTINGS = {
     "input_format_skip_unknown_fields": "0",
     # The default of ClickHouse 26 gathers small inserts of many clients; ours are large already.
     "async_insert": "0",
+    # ClickHouse notes an insert as done before it moves the part into place: killed between the two, it would take the
+    # retry for a copy and drop its rows without a word.
+    "insert_deduplicate": "0",
 }
 
 
@@ -53,16 +55,10 @@ class _Outcome:
 
 
 class ClickHouseSink:
-    """Stores rows at least once; what repeats is collapsed.
+    """Stores rows at least once; what repeats is collapsed by the table's engine."""
 
-    A retry of the same rows carries the same deduplication token and changes nothing; rows that come again in
-    another batch are collapsed by the table's engine. `run_id` makes the tokens of a replay its own: a token that
-    ClickHouse still remembers would silently drop rows that have been deleted since.
-    """
-
-    def __init__(self, settings: ClickHouseSettings, *, run_id: str = "") -> None:
+    def __init__(self, settings: ClickHouseSettings) -> None:
         self._settings = settings
-        self._run_id = run_id
         self._table = f"{settings.database}.events"
         self._is_remote = urlsplit(settings.url).hostname not in LOOPBACK
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="clickhouse-sink")
@@ -81,7 +77,7 @@ class ClickHouseSink:
         while parts:
             part = parts.pop()
             try:
-                await self._in_thread(partial(self._insert, batch, part))
+                await self._in_thread(partial(self._insert, part))
             except RowRefused as refusal:
                 parts.extend(self._isolate(part, refusal, outcome))
                 self._stop_at_a_wrong_schema(outcome, is_last=not parts)
@@ -125,7 +121,7 @@ class ClickHouseSink:
         """`work` done in a thread that has a client of its own.
 
         The client's timeout is for each read, this deadline for the whole request. A thread that misses it ends
-        with its read timeout; should its rows be stored after all, the retry carries the same token.
+        with its read timeout; should its rows be stored after all, those of the retry are copies.
         """
         deadline = self._settings.request_timeout_seconds
         try:
@@ -137,22 +133,15 @@ class ClickHouseSink:
         except OSError as error:
             raise unreachable(error) from error
 
-    def _insert(self, batch: Batch, part: Rows) -> None:
+    def _insert(self, part: Rows) -> None:
         body = b"\n".join(map(itemgetter(1), part))
-        token = self._token(batch, part, body)
         self._client().raw_insert(
             self._table,
             insert_block=zstandard.compress(body, 1) if self._is_remote else body,
             compression="zstd" if self._is_remote else None,
-            settings=INSERT_SETTINGS | {"insert_deduplication_token": token},
+            settings=INSERT_SETTINGS,
             fmt="JSONEachRow",
         )
-
-    def _token(self, batch: Batch, part: Rows, body: bytes) -> str:
-        """Names these rows and no others: offsets alone recur when a topic is created anew."""
-        digest = hashlib.blake2b(body, digest_size=16).hexdigest()
-        token = f"{batch.topic}-{batch.partition}-{part[0].offset}-{part[-1].offset}-{digest}"
-        return f"{self._run_id}-{token}" if self._run_id else token
 
     def _ask(self) -> None:
         self._client().raw_query(f"SELECT 1 FROM {self._table} LIMIT 0")  # noqa: S608 - the setting allows names only

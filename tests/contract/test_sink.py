@@ -59,6 +59,8 @@ class Store:
     refuse: Callable[[int], None]
     message: Callable[[int], str]
     """The `errorMessage` stored at an offset."""
+    lose_everything: Callable[[], object]
+    """Loses all rows, and keeps what the store remembers beside them."""
 
 
 def memory_store() -> Store:
@@ -69,6 +71,7 @@ def memory_store() -> Store:
         lambda: len(sink.lines),
         lambda offset: sink.refusals.update({offset: "Cannot parse UUID"}),
         lambda offset: str(json.loads(sink.lines[(TOPIC, 0, offset)])["errorMessage"]),
+        sink.lines.clear,
     )
 
 
@@ -87,6 +90,7 @@ def clickhouse_store(settings: ClickHouseSettings, client: Client) -> Store:
         lambda offset: str(
             client.query(f"SELECT errorMessage FROM {events} WHERE source_offset = {offset}").result_rows[0][0]
         ),
+        lambda: client.command(f"ALTER TABLE {events} DELETE WHERE 1", settings={"mutations_sync": 1}),
     )
 
 
@@ -124,7 +128,16 @@ async def test_the_same_batch_again_changes_nothing(store: Store) -> None:
     rows = batch([row(offset) for offset in range(100)])
     for _ in range(3):
         assert (await store.sink.write(rows)).stored == 100
-    assert store.raw_count() == 100
+    assert store.offsets() == list(range(100))
+
+
+async def test_a_batch_whose_rows_the_store_has_lost_is_stored_again(store: Store) -> None:
+    rows = batch([row(offset) for offset in range(100)])
+    await store.sink.write(rows)
+    store.lose_everything()
+    assert store.raw_count() == 0
+    await store.sink.write(rows)
+    assert store.offsets() == list(range(100))
 
 
 async def test_overlapping_batches_show_each_row_once(store: Store) -> None:

@@ -167,31 +167,13 @@ async def test_refused_rows_are_isolated_whatever_the_server_says(stub: StoreStu
     )
 
 
-async def test_a_retry_has_the_same_token_and_every_other_insert_another(stub: StoreStub) -> None:
-    stub.answer = refuse_bad("Cannot parse: (at row {row})")
+async def test_no_insert_may_be_taken_for_a_copy_of_another(stub: StoreStub) -> None:
     sink = ClickHouseSink(stub.settings)
     for _ in range(2):
-        await sink.write(batch(32, {110}))
+        await sink.write(batch(3))
     await sink.close()
-    tokens = [insert.token for insert in stub.inserts]
-    assert tokens[:4] == tokens[4:]
-    assert len(set(tokens)) == 4
-    assert [token.rpartition("-")[0] for token in tokens[:4]] == [
-        "voice-events-3-100-131",
-        "voice-events-3-100-109",
-        "voice-events-3-111-131",
-        "voice-events-3-110-110",
-    ]
-    assert all(len(token.rpartition("-")[2]) == 32 for token in tokens)
-
-
-async def test_other_rows_at_the_same_offsets_have_another_token(stub: StoreStub) -> None:
-    sink = ClickHouseSink(stub.settings)
-    await sink.write(batch(3))
-    await sink.write(batch(3, hours=2))
-    await ClickHouseSink(stub.settings, run_id="replay-1").write(batch(3))
-    await sink.close()
-    assert len({insert.token for insert in stub.inserts}) == 3
+    assert [insert.params["insert_deduplicate"] for insert in stub.inserts] == ["0", "0"]
+    assert all("insert_deduplication_token" not in insert.params for insert in stub.inserts)
 
 
 async def test_only_refusals_are_taken_for_a_wrong_schema_until_rows_are_stored_again(stub: StoreStub) -> None:
@@ -230,7 +212,6 @@ async def test_a_block_of_too_many_partitions_is_split_by_hour(stub: StoreStub) 
     assert (await sink.write(batch(12, hours=4))).stored == 12
     await sink.close()
     assert [len(insert.lines) for insert in stub.inserts] == [12, 3, 3, 3, 3]
-    assert len({insert.token for insert in stub.inserts}) == 5
 
 
 async def test_one_hour_that_is_too_many_partitions_asks_for_an_operator(stub: StoreStub) -> None:

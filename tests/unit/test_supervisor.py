@@ -56,3 +56,8 @@ async def test_a_process_that_keeps_ending_stays_down(monkeypatch: pytest.Monkey
     monkeypatch.setattr("app.supervisor.FIRST_PAUSE_SECONDS", 0.0)
     with pytest.raises(VoicemonError, match="ended 6 times within 60 s, last with exit code 7"):
         await supervise([sys.executable, "-c", "raise SystemExit(7)"], asyncio.Event())
+
+
+async def test_a_process_whose_settings_cannot_work_is_not_started_again() -> None:
+    with pytest.raises(VoicemonError, match="cannot work with its settings"):
+        await supervise([sys.executable, "-c", "raise SystemExit(2)"], asyncio.Event())
