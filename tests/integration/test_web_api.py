@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import sys
 import time
 import urllib.error
 import urllib.request
@@ -24,7 +25,7 @@ from tests.cleanup import drop_databases, drop_topics
 from tests.conftest import CHOICE
 from tests.integration.records import Outgoing, encoded, event, send, until_stored
 from tests.web_monitor import OWN, STAFF, TOKENS
-from tests.workers import WorkerProcess, worker_process, worker_settings
+from tests.workers import ROOT, WorkerProcess, environment, worker_process, worker_settings
 
 pytestmark = [pytest.mark.kafka, pytest.mark.clickhouse, pytest.mark.timeout(180)]
 
@@ -208,3 +209,24 @@ def test_the_api_is_as_it_is_described(guarded_worker: WorkerProcess) -> None:
 
         check()
     assert "/api/v1/metrics/realtime" in names
+
+
+async def test_top_shows_the_overview_with_a_token_and_says_what_it_lacks_without(worker: WorkerProcess) -> None:
+    async def top(*options: str, **variables: str) -> tuple[int | None, str]:
+        command = (sys.executable, "-m", "app.cli", "top", *options)
+        variables = environment(worker.settings) | variables
+        pipe = asyncio.subprocess.PIPE
+        running = await asyncio.create_subprocess_exec(
+            *command, cwd=ROOT, env=variables, stdout=pipe, stderr=asyncio.subprocess.STDOUT
+        )
+        output, _ = await asyncio.wait_for(running.communicate(), 60)
+        return running.returncode, output.decode()
+
+    (code, found), (refused, sentence) = await asyncio.gather(
+        top("--json"), top("--once", VOICEMON_WEB_CLIENT_TOKEN="")
+    )
+    assert code == 0, found
+    assert len(json.loads(found)["counters"]) == 8
+    assert json.loads(found)["lagRecords"] is not None
+    assert refused == 1
+    assert "VOICEMON_WEB_CLIENT_TOKEN" in sentence
