@@ -16,8 +16,10 @@ from urllib.parse import quote
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
+from schemathesis.specs.openapi.checks import positive_data_acceptance
 
 from app.domain.event_types import STAGES
+from app.domain.windows import time_window
 from app.queries.catalogue import CATALOGUE
 from app.runtime.settings import ClickHouseSettings
 from tests import services
@@ -155,7 +157,7 @@ async def test_a_streamed_event_has_the_shape_of_the_log(worker: WorkerProcess) 
         one = event("shape", pipelineStage=STAGES[0], metadata={"claimCount": 0, "aiCost": 0.5}, durationMs=5)
         await send(worker.settings, [Outgoing(json.dumps(one).encode())])
         _, [found] = await asyncio.to_thread(first, answer, "events")
-        assert found == one
+        assert found == {**one, "timeWindow": time_window(one["timestamp"])}
 
 
 async def test_history_answers_cheaply_when_nothing_changed(worker: WorkerProcess) -> None:
@@ -185,7 +187,7 @@ async def test_no_organisation_gets_anothers_figure_from_the_store(worker: Worke
 
 
 def test_the_api_is_as_it_is_described(guarded_worker: WorkerProcess) -> None:
-    """Few examples for each operation: what must be taken is taken, what must not is refused, all in the shape told."""
+    """Few examples for each operation: what must not be taken is refused, and all answers have the shape told."""
     asyncio.run(guarded_worker.until_ready())
     base = f"http://127.0.0.1:{guarded_worker.settings.web.port}"
     headers = {"Authorization": f"Bearer {STAFF}"}
@@ -205,7 +207,8 @@ def test_the_api_is_as_it_is_described(guarded_worker: WorkerProcess) -> None:
         )
         @given(case=operation.as_strategy())
         def check(case: Any) -> None:
-            case.call_and_validate(base_url=base, headers=headers)
+            # That a cursor is one of ours and a start lies before its end, no schema can say.
+            case.call_and_validate(base_url=base, headers=headers, excluded_checks=[positive_data_acceptance])
 
         check()
     assert "/api/v1/metrics/realtime" in names
