@@ -4,9 +4,11 @@ from typing import Final
 
 from clickhouse_connect.driver.client import Client
 
+from app.queries.events import ERRORS, EVENTS
 from app.queries.fields import Answer, PeriodType, PeriodTypeField, RangeParameters
 from app.queries.history import Snapshot, historical_metrics
 from app.queries.query import Query
+from app.queries.timeline import RETRIES, TIMELINE
 
 DAY_MS: Final = 86_400_000
 DEFAULT_MS: Final = {"hourly": DAY_MS, "daily": 7 * DAY_MS}
@@ -44,4 +46,8 @@ CATALOGUE: Final[tuple[Query, ...]] = (
         rows="snapshots",
         columns=("periodStart", "artifactsReceived"),
     ),
+    EVENTS,
+    ERRORS,
+    TIMELINE,
+    RETRIES,
 )

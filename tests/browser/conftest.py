@@ -6,16 +6,19 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, Page, Request
+from playwright.sync_api import Browser, BrowserContext, Page, Request, ViewportSize, expect
 
 from tests.browser.chromium import running_chromium
 
-LONGEST_WAIT_MS = 10_000
+LONGEST_WAIT_MS = 15_000
+WINDOW: ViewportSize = {"width": 1280, "height": 900}
+LOCALE = "en-GB"
 
 
 @pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
     """Headless Chromium for all tests of this folder."""
+    expect.set_options(timeout=LONGEST_WAIT_MS)
     with running_chromium() as running:
         yield running
 
@@ -46,22 +49,32 @@ class Watched:
 Open = Callable[..., Page]
 
 
+@pytest.fixture(scope="package")
+def visitor(browser: Browser) -> Iterator[BrowserContext]:
+    """A visitor whose browser keeps the page's files from test to test."""
+    context = browser.new_context(viewport=WINDOW, locale=LOCALE)
+    yield context
+    context.close()
+
+
 @pytest.fixture
-def open_page(browser: Browser) -> Iterator[Open]:
-    """`open_page(url, tolerated=(), **context)` opens a page in a context of its own; its faults fail the test."""
-    opened: list[tuple[Any, Watched]] = []
+def open_page(browser: Browser, visitor: BrowserContext) -> Iterator[Open]:
+    """`open_page(url, tolerated=())` opens a page whose faults fail the test; with options as a visitor of its own."""
+    ends: list[Callable[[], None]] = []
+    all_watched: list[Watched] = []
 
     def open_one(url: str, tolerated: tuple[str, ...] = (), **options: Any) -> Page:
-        context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, "locale": "en-GB", **options})
-        context.set_default_timeout(LONGEST_WAIT_MS)
+        own = browser.new_context(**{"viewport": WINDOW, "locale": LOCALE, **options}) if options else None
+        page = (own or visitor).new_page()
+        ends.append(own.close if own else page.close)
+        page.set_default_timeout(LONGEST_WAIT_MS)
         watched = Watched(urlsplit(url).netloc, tolerated=tolerated)
-        opened.append((context, watched))
-        page = context.new_page()
+        all_watched.append(watched)
         watched.follow(page)
         page.goto(url)
         return page
 
     yield open_one
-    for context, _ in opened:
-        context.close()
-    assert [fault for _, watched in opened for fault in watched.faults] == []
+    for end in ends:
+        end()
+    assert [fault for watched in all_watched for fault in watched.faults] == []

@@ -22,10 +22,11 @@ Json = dict[str, Any]
 
 @dataclass
 class Trouble:
-    """What is wrong: a reason to answer 503, and by how many ms live figures lag."""
+    """What is wrong: a reason to answer 503, by how many ms live figures lag, a store that is away."""
 
     recovering: str | None = None
     lag_ms: int = 0
+    no_store: bool = False
 
 
 WORLD = web.AppKey("world", World)
@@ -33,6 +34,7 @@ TROUBLE = web.AppKey("trouble", Trouble)
 routes = web.RouteTableDef()
 RECEIVED = ("artifact_received", "artifact_completed", "artifact_failed", "transcription_completed", "claims_extracted",
             "entity_resolution_completed", "drafts_generated")  # fmt: skip
+LIVE = ("/stream", "/realtime", "/session")
 FLOW_STAGES = STAGES[:5]
 COUNTED = dict(zip(FLOW_STAGES, (RECEIVED[0], *RECEIVED[3:]), strict=True))
 
@@ -66,6 +68,11 @@ def live_counters(request: web.Request) -> Json:
         "asOf": now - lag_ms,
         "stale": lag_ms > 10_000,
     }
+
+
+@routes.get("/api/v1/session")
+async def session(request: web.Request) -> web.Response:
+    return web.json_response({"name": "local", "scope": "staff", "canSignOut": False})
 
 
 @routes.get("/api/v1/metrics/realtime")
@@ -265,7 +272,10 @@ async def funnel(request: web.Request) -> web.Response:
 @web.middleware
 async def troubled(request: web.Request, handler: Handler) -> web.StreamResponse:
     """503 in the API's shape while the monitor is said to recover."""
-    reason = request.app[TROUBLE].recovering
+    reason, path = request.app[TROUBLE].recovering, request.path
+    if request.app[TROUBLE].no_store and path.startswith("/api/") and not path.endswith(LIVE):
+        error = {"code": "store_unavailable", "message": "ClickHouse does not answer: ask again soon"}
+        return web.json_response({"error": error}, status=503)
     if reason and request.path.startswith("/api/"):
         return web.json_response({"error": {"code": "recovering", "message": reason}}, status=503)
     return await handler(request)

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, ViewportSize, expect
 
 from tests.browser.conftest import Open
 from tests.browser.fake_api import Trouble, application
@@ -21,6 +21,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.timeout(60)]
 
 HOSTILE = "<script>document.title='broken'</script><img src=x onerror=alert(1)> \u202egnp.exe\u202c 🎙️"
 LONG = "x" * 10_000
+PHONE: ViewportSize = {"width": 375, "height": 700}
 AXE = Axe()
 
 
@@ -74,14 +75,15 @@ VIEWS = (
 @pytest.mark.parametrize("path", [*VIEWS, "artifact"])
 def test_a_view_is_accessible_in_light_and_dark_and_fits_a_phone(site: Site, open_page: Open, path: str) -> None:
     target = f"/view/artifact?id={site.failed_artifact()}" if path == "artifact" else path
-    page = open_page(site.url + target, color_scheme="light", reduced_motion="reduce")
+    page = open_page(site.url + target)
+    page.emulate_media(color_scheme="light", reduced_motion="reduce")
     is_settled(page)
     assert serious_faults(page) == []
     light = page.evaluate("getComputedStyle(document.body).backgroundColor")
     page.emulate_media(color_scheme="dark")
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") != light
     assert serious_faults(page, "color-contrast") == []
-    page.set_viewport_size({"width": 375, "height": 700})
+    page.set_viewport_size(PHONE)
     assert page.evaluate("document.documentElement.scrollWidth") <= 375
 
 
@@ -212,7 +214,8 @@ def test_hostile_text_is_shown_as_text(site: Site, open_page: Open) -> None:
     before = dict(event)
     event |= {"errorMessage": HOSTILE, "errorCode": LONG, "orgName": HOSTILE, "newStatus": LONG}
     try:
-        page = open_page(page_url, viewport={"width": 375, "height": 700})
+        page = open_page(page_url)
+        page.set_viewport_size(PHONE)
         is_settled(page)
         expect(page.locator(".timeline .error-text").last).to_contain_text(
             "<script>document.title='broken'</script><img src=x"
@@ -220,7 +223,8 @@ def test_hostile_text_is_shown_as_text(site: Site, open_page: Open) -> None:
         assert page.title() == "Artifact · Voice Monitoring"
         assert page.locator("main script, main img").count() == 0
         assert page.evaluate("document.documentElement.scrollWidth") <= 375
-        events = open_page(f"{site.url}/view/events?errors=1", viewport={"width": 375, "height": 700})
+        events = open_page(f"{site.url}/view/events?errors=1")
+        events.set_viewport_size(PHONE)
         is_settled(events)
         assert events.locator("main script, main img").count() == 0
         assert events.evaluate("document.documentElement.scrollWidth") <= 375
@@ -253,3 +257,16 @@ def test_stale_figures_say_how_old_they_are(site: Site, open_page: Open) -> None
     finally:
         site.trouble.lag_ms = 0
     expect(page.locator(".connection")).to_have_text("Live")
+
+
+def test_without_the_store_live_counters_go_on(site: Site, open_page: Open) -> None:
+    site.trouble.no_store = True
+    try:
+        page = open_page(site.url, tolerated=("503",))
+        expect(page.locator(".stage")).to_have_count(5)
+        expect(page.locator(".flow + .failure")).to_contain_text("Live counters only: ClickHouse does not answer")
+        expect(page.locator(".connection")).to_have_text("Live")
+    finally:
+        site.trouble.no_store = False
+    expect(page.locator(".card")).to_have_count(6)
+    expect(page.locator(".entry")).to_have_count(20)

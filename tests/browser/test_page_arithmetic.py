@@ -71,6 +71,14 @@ def test_an_age_is_told_as_people_do(call: Call, age_ms: int, text: str) -> None
     assert call("format", "ago", 1_000_000_000 - age_ms, 1_000_000_000) == text
 
 
+@pytest.mark.parametrize(
+    ("name", "segment"),
+    [("art_1", "art_1"), ("a/b c?%", "a%2Fb%20c%3F%25"), ("active", "%61ctive"), ("🎙", "%F0%9F%8E%99")],
+)
+def test_an_id_is_one_segment_of_a_path_and_never_a_lists_name(call: Call, name: str, segment: str) -> None:
+    assert call("queries", "segment", name) == segment
+
+
 def test_means_of_a_range_are_weighted_by_samples(call: Call) -> None:
     rows = [
         {"artifactsReceived": 1, "endToEndSamples": 1, "avgEndToEndLatency": 10_000, "totalAICost": 0.5},

@@ -15,7 +15,7 @@ from tests.integration.store.rows import event_line, insert
 pytestmark = pytest.mark.clickhouse
 
 ALL = ("0001_events", "0002_hour_activity", "0003_artifact_state", "0004_snapshots")
-VIEWS = ("0001_events", "0002_snapshots")
+VIEWS = ("0001_events", "0002_snapshots", "0020_event_lists")
 DEFAULT = RetentionSettings()
 
 

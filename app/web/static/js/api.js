@@ -10,9 +10,14 @@ export class ApiFailure extends Error {
     this.code = code;
   }
 
-  /** True while the worker itself says that it will answer soon. */
+  /** True while the worker says that its figures are not complete yet. */
   get isRecovering() {
-    return this.status === 503;
+    return this.status === 503 && this.code === "recovering";
+  }
+
+  /** True if the same question may be answered soon. */
+  get isPassing() {
+    return this.status === 503 || this.status === 504;
   }
 }
 

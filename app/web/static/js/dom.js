@@ -32,16 +32,23 @@ export function svg(tag, attributes, ...children) {
   return fill(document.createElementNS(SVG, tag), attributes, children);
 }
 
-/** Replace an element's children and keep the keyboard focus on the element with the same `data-focus`. */
+/**
+ * Replace an element's children.
+ *
+ * The keyboard focus stays on the element with the same `data-focus`, `data-scroll` boxes stay where they were scrolled
+ * to, and details with the same `data-keep` stay open.
+ */
 export function replace(element, ...children) {
   const focused = element.contains(document.activeElement) ? document.activeElement.dataset.focus : undefined;
   const scrolled = [...element.querySelectorAll("[data-scroll]")].map((box) => [box.dataset.scroll, box.scrollLeft]);
+  const open = new Set([...element.querySelectorAll("details[data-keep][open]")].map((details) => details.dataset.keep));
   element.replaceChildren();
   fill(element, {}, children);
   for (const [name, left] of scrolled) {
     const box = element.querySelector(`[data-scroll="${name}"]`);
     if (box) box.scrollLeft = left;
   }
+  for (const details of element.querySelectorAll("details[data-keep]")) details.open = open.has(details.dataset.keep);
   if (focused !== undefined) {
     const same = [...element.querySelectorAll("[data-focus]")].find((other) => other.dataset.focus === focused);
     same?.focus({ preventScroll: true });

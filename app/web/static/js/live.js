@@ -70,6 +70,7 @@ export class Live extends EventTarget {
     source.addEventListener("heartbeat", () => this.#heard(source));
     source.addEventListener("counters", (message) => this.#heard(source, () => this.#count(JSON.parse(message.data))));
     source.addEventListener("events", (message) => this.#heard(source, () => this.#list(JSON.parse(message.data))));
+    source.addEventListener("recovering", (message) => this.#lost(source, JSON.parse(message.data)));
     source.addEventListener("error", () => this.#failed(source));
   }
 
@@ -79,6 +80,12 @@ export class Live extends EventTarget {
     this.#retryMs = FIRST_RETRY_MS;
     this.#become("live");
     take();
+  }
+
+  #lost(source, { message }) {
+    if (source !== this.#source) return;
+    this.#heardAt = Date.now();
+    this.#become("recovering", message);
   }
 
   #failed(source) {
@@ -109,18 +116,28 @@ export class Live extends EventTarget {
     this.#polledAt = Date.now();
     try {
       const counters = await get("/metrics/realtime", { organizationId: scope });
-      const since = this.#newest || now() - 60_000;
-      const found = await get("/events", { organizationId: scope, startTime: since, limit: 50 });
       if (scope !== this.#scope || this.state === "live" || this.state === "paused") return;
       this.#become("polling");
       this.#count(counters);
-      this.#list(found.page.toReversed());
+      await this.#pollEvents(scope);
     } catch (failure) {
+      if (failure.status === undefined) throw failure;
       if (scope !== this.#scope || this.state === "live" || this.state === "paused") return;
       if (failure.isRecovering) this.#become("recovering", failure.message);
       else this.#become(failure.status ? "reconnecting" : "unreachable", failure.message);
     } finally {
       this.#isPolling = false;
+    }
+  }
+
+  async #pollEvents(scope) {
+    const since = this.#newest || now() - 60_000;
+    try {
+      const found = await get("/events", { organizationId: scope, startTime: Math.floor(since), limit: 50 });
+      if (scope === this.#scope && this.state === "polling") this.#list(found.page.toReversed());
+    } catch (failure) {
+      // Counters are live without the store; the panels say that it does not answer.
+      if (failure.status === undefined) throw failure;
     }
   }
 

@@ -6,6 +6,7 @@ import { h, replace } from "./dom.js";
 import { showConnection } from "./connection.js";
 import { Live } from "./live.js";
 import { installOrganizations } from "./organizations.js";
+import { session, showSession, signInWhenAsked } from "./session.js";
 import { installTheme } from "./theme.js";
 import { artifact } from "./views/artifact.js";
 import { artifacts } from "./views/artifacts.js";
@@ -38,8 +39,9 @@ function showTabs(view) {
   if (present) bar.scrollLeft = present.offsetLeft + present.offsetWidth / 2 - bar.clientWidth / 2;
 }
 
-function scopeOf(query, organizations) {
-  const organizationId = query.get("organizationId") || undefined;
+function scopeOf(query) {
+  // Whoever may see one organisation sees that one, whatever the address says.
+  const organizationId = viewer.organizationId ?? (query.get("organizationId") || undefined);
   const text = organizationId ? organizations.nameOf(organizationId) : "all organisations";
   return { organizationId, text };
 }
@@ -48,7 +50,7 @@ function show() {
   const { view, query } = current();
   showTabs(view);
   document.title = `${TITLES[view]} · Voice Monitoring`;
-  const scope = scopeOf(query, organizations);
+  const scope = scopeOf(query);
   organizations.show(scope.organizationId);
   live.follow(scope.organizationId);
   if (shown?.view === view && shown.organizationId === scope.organizationId && shown.part.update?.(query)) return;
@@ -63,12 +65,17 @@ function show() {
 }
 
 installTheme(document.getElementById("theme"));
-const organizations = installOrganizations(document.getElementById("organization"), (organizationId) => {
+signInWhenAsked();
+const viewer = await session();
+showSession(document.getElementById("session"), viewer);
+document.getElementById("for-staff").hidden = viewer.scope !== "staff";
+const organizations = installOrganizations(document.getElementById("organization"), viewer, (organizationId) => {
   const { view, query } = current();
   const kept = Object.fromEntries([...new Set(query.keys())].map((name) => [name, query.getAll(name)]));
   delete kept.cursor;
   go(view, { ...kept, range: query.get("range"), organizationId });
 }, () => show());
+live.addEventListener("events", ({ detail }) => organizations.learn(detail));
 showConnection(live, document.getElementById("connection"), document.getElementById("news"));
 follow(show);
 show();

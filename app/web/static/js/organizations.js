@@ -5,35 +5,66 @@ import { units } from "./format.js";
 import * as ask from "./queries.js";
 
 const REFRESH_MS = 60_000;
+const UNKNOWN = "Unknown";
 
-/** Fill the select element; `choose(organizationId or undefined)` at a choice, `named()` when the name of the chosen one
- * becomes known. */
-export function installOrganizations(control, choose, named) {
-  const names = new Map();
+const names = new Map();
+
+/** An organisation as people call it: the name that came with a row, else the one that we know, else its id. */
+export function organizationName({ organizationId, orgName }) {
+  if (orgName && orgName !== UNKNOWN) return orgName;
+  return names.get(organizationId) ?? organizationId;
+}
+
+const ranges = () => [
+  { periodType: "daily", startTime: now() - 30 * units.DAY, endTime: now() },
+  { periodType: "hourly", startTime: now() - units.DAY, endTime: now() },
+];
+
+/** Organisations of closed days and hours, and of the latest events: in a monitor's first hour nothing is closed yet. */
+async function asked() {
+  const [recent, ...closed] = await Promise.all([
+    ask.events({ limit: 200 }), ...ranges().map((range) => ask.organizations(range)),
+  ]);
+  return [...recent.page, ...closed.flatMap(({ organizations }) => organizations)];
+}
+
+/**
+ * Fill the select element with what the viewer may see.
+ *
+ * `choose(organizationId or undefined)` is called at a choice, `named()` when the name of the chosen one becomes known.
+ */
+export function installOrganizations(control, viewer, choose, named) {
+  const known = new Set();
+  const isFree = viewer.organizationId === undefined;
   let chosen;
 
+  const nameOf = (organizationId) => organizationName({ organizationId });
+
   const draw = () => {
-    const ids = new Set(names.keys());
+    const ids = new Set(known);
     if (chosen) ids.add(chosen);
     const options = [...ids].sort((a, b) => nameOf(a).localeCompare(nameOf(b)))
       .map((organizationId) => new Option(nameOf(organizationId), organizationId));
-    control.replaceChildren(new Option("All organisations", ""), ...options);
+    control.replaceChildren(...(isFree ? [new Option("All organisations", "")] : []), ...options);
+    control.disabled = !isFree;
     control.value = chosen ?? "";
   };
 
-  const nameOf = (organizationId) => {
-    const name = names.get(organizationId);
-    return name && name !== "Unknown" ? name : organizationId;
+  const learn = (rows) => {
+    const shown = () => [...known].map(nameOf).join("\n");
+    const before = [shown(), chosen && nameOf(chosen)];
+    for (const { organizationId, orgName } of rows) {
+      if (!organizationId) continue;
+      if (orgName && orgName !== UNKNOWN) names.set(organizationId, orgName);
+      known.add(organizationId);
+    }
+    if (shown() !== before[0] && document.activeElement !== control) draw();
+    if (chosen && nameOf(chosen) !== before[1]) named();
   };
 
   const load = async () => {
     try {
-      const end = now();
-      const answer = await ask.organizations({ periodType: "daily", startTime: end - 30 * units.DAY, endTime: end });
-      const before = chosen && nameOf(chosen);
-      for (const organization of answer.organizations) names.set(organization.organizationId, organization.orgName);
-      if (document.activeElement !== control) draw();
-      if (chosen && nameOf(chosen) !== before) named();
+      learn(await asked());
     } catch (failure) {
       if (failure.status === undefined) throw failure;
     }
@@ -42,9 +73,10 @@ export function installOrganizations(control, choose, named) {
 
   control.addEventListener("change", () => choose(control.value || undefined));
   draw();
-  load();
+  if (isFree) load();
   return {
     nameOf,
+    learn: (rows) => isFree && learn(rows),
     show(organizationId) {
       if (organizationId === chosen && control.options.length > 1) return;
       chosen = organizationId;

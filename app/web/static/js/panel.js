@@ -164,7 +164,8 @@ export function emptyState(text) {
 
 /** What is shown instead of an answer. */
 export function failureState(failure) {
-  const title = failure.isRecovering ? "Recovering" : failure.status ? "This question failed" : "No connection";
-  return h("div", { class: failure.isRecovering ? "failure recovering" : "failure" },
+  const ours = failure.isPassing ? "Not to be had now" : "This question failed";
+  const title = failure.isRecovering ? "Recovering" : failure.status ? ours : "No connection";
+  return h("div", { class: failure.isPassing ? "failure recovering" : "failure" },
     h("strong", {}, title), h("p", {}, `${failure.message}. The page tries again by itself.`));
 }

@@ -63,11 +63,11 @@ function reading({ periods, series, format, total }, index) {
   return [h("p", {}, periodText(periods[index])), rows];
 }
 
-function table({ title, periods, series, format, total }) {
+function table({ key, title, periods, series, format, total }) {
   const text = (each) => (each === null || each === undefined ? "–" : format(each));
   const sum = (index) => series.reduce((all, { values }) => all + (values[index] ?? 0), 0);
-  return h("details", { class: "as-table" }, h("summary", {}, "As a table"),
-    h("div", { class: "scroll scroll-short", tabindex: "0", role: "region", "aria-label": `${title}, as a table` }, h("table", {},
+  return h("details", { class: "as-table", "data-keep": key }, h("summary", { "data-focus": `table-${key}` }, "As a table"),
+    h("div", { class: "scroll scroll-short", "data-scroll": key, tabindex: "0", role: "region", "aria-label": `${title}, as a table` }, h("table", {},
       h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "Period (UTC)"),
         series.map(({ name }) => h("th", { scope: "col", class: "number" }, name)),
         total ? h("th", { scope: "col", class: "number" }, total) : null)),

@@ -49,7 +49,7 @@ function step(event, before) {
     h("div", { class: "entry-more" }, badges(event),
       score === undefined ? null : h("span", { class: "badge" }, `confidence ${percent(score)}`),
       event.metadata?.aiModel ? h("span", { class: "badge" }, event.metadata.aiModel) : null, errorText(event)),
-    h("details", { class: "as-table" }, h("summary", { "data-focus": `json-${event.eventId}` }, "Whole event"), whole(event)));
+    h("details", { class: "as-table", "data-keep": event.eventId }, h("summary", { "data-focus": `json-${event.eventId}` }, "Whole event"), whole(event)));
 }
 
 function steps(events) {

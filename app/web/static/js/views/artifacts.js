@@ -5,6 +5,7 @@ import { h, id, spoken } from "../dom.js";
 import { KNOWN_CHANNELS, STATUSES, channelText, stageText, statusTone } from "../events.js";
 import { filterForm, timeOf } from "../filters.js";
 import { count, dateTime, duration } from "../format.js";
+import { organizationName } from "../organizations.js";
 import { Paged, openingTable } from "../paged.js";
 import * as ask from "../queries.js";
 import { moment } from "./feed.js";
@@ -34,7 +35,7 @@ const COLUMNS = [
   ["Status", (row) => row.status],
   ["Source", (row) => row.sourceChannel],
   ["Coach", (row) => row.coachUserId],
-  ["Org", (row) => row.orgName ?? row.organizationId],
+  ["Org", (row) => row.organizationId && organizationName(row)],
   ["Claims", (row) => row.claimCount],
   ["Disambig.", (row) => row.openDisambiguations],
   ["Latency", (row) => row.endToEndMs],
@@ -54,9 +55,8 @@ export function statusBadge(status) {
 }
 
 /** An organisation's name, else its id. */
-export function orgText({ organizationId, orgName }) {
-  if (!organizationId) return none();
-  return h("bdi", { class: "org clip" }, orgName && orgName !== "Unknown" ? orgName : organizationId);
+export function orgText(row) {
+  return row.organizationId ? h("bdi", { class: "org clip" }, organizationName(row)) : none();
 }
 
 function cells(row) {

@@ -5,6 +5,7 @@ import { h, id, spoken } from "../dom.js";
 import { ERROR_TYPES, EVENT_TYPES, STAGES, stageText, tone, typeText } from "../events.js";
 import { filterForm, timeOf } from "../filters.js";
 import { dateTime, duration } from "../format.js";
+import { organizationName } from "../organizations.js";
 import { Paged, openingTable } from "../paged.js";
 import * as ask from "../queries.js";
 import { badges, errorText } from "./feed.js";
@@ -47,7 +48,7 @@ const COLUMNS = [
   ["Stage", (event) => event.pipelineStage],
   ["Artifact", (event) => event.artifactId],
   ["Org", (event) => event.organizationId],
-  ["Org name", (event) => event.orgName],
+  ["Org name", (event) => event.organizationId && organizationName(event)],
   ["Duration ms", (event) => event.durationMs],
   ["Error", (event) => event.errorMessage],
   ["Error code", (event) => event.errorCode],
@@ -58,13 +59,13 @@ const COLUMNS = [
 const HEAD = [["Timestamp (UTC)"], ["Event"], ["Stage"], ["Artifact"], ["Org"], ["Duration", "number"], ["Details"]];
 
 function cells(event) {
-  const { artifactId, organizationId, orgName } = event;
+  const { artifactId, organizationId } = event;
   return [
     h("td", { class: "nowrap" }, h("time", { datetime: new Date(event.timestamp).toISOString() }, dateTime(event.timestamp))),
     h("td", { class: "nowrap" }, h("span", { class: `badge badge-${tone(event.eventType)}`, title: event.eventType }, typeText(event.eventType))),
     h("td", { class: "nowrap" }, event.pipelineStage ? stageText(event.pipelineStage) : none()),
     h("td", {}, artifactId ? h("a", { "data-view": "artifact", href: href("artifact", { id: artifactId }) }, id(artifactId)) : none()),
-    h("td", { class: "nowrap" }, organizationId ? h("bdi", { class: "org clip" }, orgName && orgName !== "Unknown" ? orgName : organizationId) : none()),
+    h("td", { class: "nowrap" }, organizationId ? h("bdi", { class: "org clip" }, organizationName(event)) : none()),
     h("td", { class: "number" }, event.durationMs === undefined ? none() : duration(event.durationMs)),
     h("td", { class: "wide" }, h("div", { class: "entry-more" }, badges({ ...event, durationMs: undefined }), errorText(event))),
   ];

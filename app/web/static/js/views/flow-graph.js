@@ -20,7 +20,7 @@ function figures(stage) {
   return [
     ["In queue", stage.queueDepth === undefined ? "–" : count(stage.queueDepth)],
     ["Mean latency", stage.avgLatency ? duration(stage.avgLatency) : "–"],
-    ["Failures", count(stage.failures)],
+    ["Failures", stage.failures === undefined ? "–" : count(stage.failures)],
   ];
 }
 
@@ -57,6 +57,25 @@ const COUNTERS = {
 export function counted(stages, counters) {
   const live = counters?.last60Minutes;
   return live ? stages.map((stage) => ({ ...stage, count: live[COUNTERS[stage.stage]] ?? stage.count })) : stages;
+}
+
+const UNASKED = Object.keys(COUNTERS).map((stage) => ({ stage, count: 0 }));
+
+/** Ask for the overview; as long as the store has not answered once, the live counters alone, with the `failure`. */
+export async function overviewOr(live, before, question) {
+  try {
+    const answer = await question();
+    return { ...answer, stages: counted(answer.stages, live.counters) };
+  } catch (failure) {
+    const isFirst = before === undefined || before.failure !== undefined;
+    if (failure.status === undefined || failure.isRecovering || !live.counters || !isFirst) throw failure;
+    return { stages: counted(UNASKED, live.counters), failure: failure.message };
+  }
+}
+
+/** What is missing where only live counters are shown. */
+export function onlyCounters({ failure }) {
+  return h("p", { class: "failure recovering", role: "status" }, `Live counters only: ${failure}. The page tries again by itself.`);
 }
 
 /** The graph for stages [{stage, count, failures, avgLatency, baselineLatency, queueDepth}] of the last 60 minutes. */

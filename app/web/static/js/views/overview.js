@@ -7,7 +7,7 @@ import { Panel } from "../panel.js";
 import * as ask from "../queries.js";
 import { cards } from "./cards.js";
 import { feed } from "./feed.js";
-import { counted, flowGraph } from "./flow-graph.js";
+import { counted, flowGraph, onlyCounters, overviewOr } from "./flow-graph.js";
 
 const FEED_LENGTH = 20;
 const HIGH_FAILURE_RATE = 0.1;
@@ -52,11 +52,12 @@ export function overview({ scope, live }) {
   const parameters = { organizationId: scope.organizationId };
   let fresh = [];
   const withCounts = (answer) => ({ ...answer, stages: counted(answer.stages, live.counters) });
-  const figures = new Panel({
+  let figures;
+  figures = new Panel({
     title: "Flow", note: `Events of each stage in the last 60 min · ${scope.text}`, everyMs: REFRESH_MS, skeleton: 5,
     class: "panel-flow",
-    load: async (signal) => withCounts(await ask.overview(parameters, signal)),
-    render: (answer) => [flowGraph(answer.stages), overviewCards(answer)],
+    load: (signal) => overviewOr(live, figures?.answer, () => ask.overview(parameters, signal)),
+    render: (answer) => [flowGraph(answer.stages), answer.failure ? onlyCounters(answer) : overviewCards(answer)],
   });
   const onCounters = () => figures.show(withCounts);
   const activity = new Panel({

@@ -5,7 +5,7 @@ import { Paged } from "../paged.js";
 import { now } from "../clock.js";
 import { Panel } from "../panel.js";
 import * as ask from "../queries.js";
-import { counted, flowGraph } from "./flow-graph.js";
+import { counted, flowGraph, onlyCounters, overviewOr } from "./flow-graph.js";
 import { funnelTable, stageTable } from "./pipeline-tables.js";
 import { activeTiles, failedTable, stuckTable } from "./artifact-lists.js";
 
@@ -59,10 +59,11 @@ function lists(organizationId, scopeText) {
 export function pipeline({ scope, live }) {
   const { organizationId, text } = scope;
   const withCounts = (answer) => ({ ...answer, stages: counted(answer.stages, live.counters) });
-  const graph = new Panel({
+  let graph;
+  graph = new Panel({
     title: "Pipeline", note: `Events of each stage in the last 60 min; a stage opens with a click, Enter or Space · ${text}`,
-    everyMs: REFRESH_MS, skeleton: 6, load: async (signal) => withCounts(await ask.overview({ organizationId }, signal)),
-    render: ({ stages }) => flowGraph(stages, { isLarge: true }),
+    everyMs: REFRESH_MS, skeleton: 6, load: (signal) => overviewOr(live, graph?.answer, () => ask.overview({ organizationId }, signal)),
+    render: (answer) => [flowGraph(answer.stages, { isLarge: true }), answer.failure ? onlyCounters(answer) : null],
   });
   const onCounters = () => graph.show(withCounts);
   const tables = [stagesPanel(organizationId, text), funnelPanel(organizationId, text)];

@@ -1,0 +1,153 @@
+"""getRecentEvents and getRecentErrorEvents: lists of events, newest first."""
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from clickhouse_connect.driver.client import Client
+from msgspec import UNSET, UnsetType
+
+from app.domain.event_types import ERR
+from app.domain.windows import HOUR_MS
+from app.queries.cursor import Place, read_cursor, write_cursor
+from app.queries.fields import (
+    LATEST_MS,
+    Answer,
+    ArtifactField,
+    CursorField,
+    ErrorsOnlyField,
+    EventLimitField,
+    EventTypeField,
+    Parameters,
+    RangeParameters,
+    StageField,
+)
+from app.queries.query import Query
+from app.queries.statements import statement
+from app.queries.stored_event import StoredEvent, stored_event
+
+# Sorts behind every id.
+AFTER_ALL_IDS: Final = "~"
+WIDEST_HOURS: Final = 32
+
+
+class EventsParameters(RangeParameters, frozen=True, kw_only=True):
+    """Filters of the list of events; all of them must hold."""
+
+    event_type: tuple[EventTypeField, ...] = ()
+    pipeline_stage: StageField | None = None
+    artifact_id: ArtifactField | None = None
+    errors_only: ErrorsOnlyField = False
+    limit: EventLimitField = 50
+    cursor: CursorField | None = None
+
+
+class ErrorsParameters(Parameters, frozen=True, kw_only=True):
+    """Parameters of the list of errors."""
+
+    limit: EventLimitField = 50
+
+
+class Events(Answer, frozen=True, kw_only=True):
+    """One page of events, newest first; `continue_cursor` is empty when it is the last."""
+
+    page: list[StoredEvent]
+    is_done: bool
+    continue_cursor: str
+
+
+class Errors(Answer, frozen=True, kw_only=True):
+    """The newest errors, newest first."""
+
+    organization_id: str | UnsetType = UNSET
+    events: list[StoredEvent]
+
+
+def recent_events(client: Client, parameters: EventsParameters, now_ms: int) -> Events:
+    """One page of the events that all filters let pass. Raises InvalidParameter for a cursor of other filters."""
+    after = read_cursor(parameters)
+    found = _newest(client, parameters, after, parameters.limit + 1, now_ms)
+    page, is_done = found[: parameters.limit], len(found) <= parameters.limit
+    cursor = "" if is_done else write_cursor(parameters, Place(page[-1].timestamp, page[-1].event_id))
+    return Events(page=page, is_done=is_done, continue_cursor=cursor)
+
+
+def recent_errors(client: Client, parameters: ErrorsParameters, now_ms: int) -> Errors:
+    """The newest failures and openings of the circuit breaker, over all types together."""
+    wanted = EventsParameters(organization_id=parameters.organization_id, errors_only=True)
+    found = _newest(client, wanted, None, parameters.limit, now_ms)
+    return Errors(organization_id=parameters.organization_id or UNSET, events=found)
+
+
+def _newest(
+    client: Client, parameters: EventsParameters, after: Place | None, limit: int, now_ms: int
+) -> list[StoredEvent]:
+    """The first `limit` events behind `after`, looked for in stretches of time that double from the newest hour on."""
+    types = _types(parameters)
+    if types is not None and not types:
+        return []
+    # A publisher's clock may be ahead, so now is no upper bound.
+    newest_ms = LATEST_MS if parameters.end_time is None else parameters.end_time
+    place = after or Place(newest_ms, AFTER_ALL_IDS)
+    found: list[StoredEvent] = []
+    for from_ms, to_ms in _stretches(parameters.start_time or 0, min(newest_ms, place.time_ms), now_ms):
+        rows = client.query(
+            statement("events"),
+            parameters={
+                "now_ms": now_ms,
+                "from_ms": from_ms,
+                "to_ms": to_ms,
+                "types": list(types or ()),
+                "stage": parameters.pipeline_stage or "",
+                "organization_id": parameters.organization_id or "",
+                "artifact_id": parameters.artifact_id or "",
+                "before_ms": place.time_ms,
+                "before_id": place.id,
+                "limit": limit - len(found),
+            },
+        ).named_results()
+        found += [stored_event(row) for row in rows]
+        if len(found) >= limit:
+            break
+    return found
+
+
+def _types(parameters: EventsParameters) -> Sequence[str] | None:
+    """Types that may be in the list, None for all."""
+    if not parameters.errors_only:
+        return parameters.event_type or None
+    return [name for name in parameters.event_type if name in ERR] if parameters.event_type else sorted(ERR)
+
+
+def _stretches(first_ms: int, last_ms: int, now_ms: int) -> Iterator[tuple[int, int]]:
+    """Stretches of [first_ms, last_ms], newest first, both ends included; the last takes all that is left."""
+    hours, to_ms = 1, last_ms
+    while to_ms >= first_ms:
+        from_ms = min(to_ms, now_ms) - hours * HOUR_MS + 1
+        if hours > WIDEST_HOURS or from_ms < first_ms:
+            from_ms = first_ms
+        yield from_ms, to_ms
+        hours, to_ms = hours * 2, from_ms - 1
+
+
+EVENTS: Final = Query(
+    name="events",
+    path="/api/v1/events",
+    summary="Events, newest first",
+    description="Pages of the events that all filters let pass; events past their retention are not shown.",
+    parameters=EventsParameters,
+    answer=Events,
+    run=recent_events,
+    rows="page",
+    columns=("timestamp", "eventType", "artifactId", "organizationId", "durationMs", "errorMessage"),
+)
+ERRORS: Final = Query(
+    name="errors",
+    path="/api/v1/events/errors",
+    summary="The newest errors",
+    description="Failures and openings of the circuit breaker, newest first, of all types together.",
+    parameters=ErrorsParameters,
+    answer=Errors,
+    run=recent_errors,
+    rows="events",
+    columns=("timestamp", "eventType", "artifactId", "organizationId", "errorMessage"),
+)

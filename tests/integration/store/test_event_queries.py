@@ -1,0 +1,76 @@
+"""Lists of events over the sample log, against its expected results."""
+
+from typing import Any
+
+import msgspec
+import pytest
+from clickhouse_connect.driver.client import Client
+
+from app.domain.recount import recount
+from app.queries.errors import InvalidParameter
+from app.queries.events import EVENTS, ErrorsParameters, EventsParameters, recent_errors, recent_events
+from app.queries.parameters import parse_values
+from app.queries.timeline import ArtifactParameters, retries, timeline
+from tests.integration.store.rows import insert, line_of
+from tests.sample_log import read_expected, read_log
+
+pytestmark = pytest.mark.clickhouse
+NOW = 1771221600000
+
+
+@pytest.fixture
+def sample(store: Client) -> list[dict[str, Any]]:
+    """Accepted events of the sample, stored twice, as after a crash."""
+    lines = [line_of(accepted) for accepted in recount(read_log("events.ndjson")).accepted]
+    for half in (lines, lines[:500]):
+        insert(store, half)
+    return lines
+
+
+def newest_first(lines: list[dict[str, Any]]) -> list[str]:
+    ordered = sorted(lines, key=lambda line: (line["timestamp"], line["eventId"]), reverse=True)
+    return [line["eventId"] for line in ordered]
+
+
+def all_pages(client: Client, **filters: Any) -> list[str]:
+    found: list[str] = []
+    parameters = EventsParameters(limit=500, **filters)
+    while True:
+        answer = recent_events(client, parameters, NOW)
+        found += [event.event_id for event in answer.page]
+        if answer.is_done:
+            assert answer.continue_cursor == ""
+            return found
+        parameters = msgspec.structs.replace(parameters, cursor=answer.continue_cursor)
+
+
+def test_lists_of_events_equal_the_log(store: Client, sample: list[dict[str, Any]]) -> None:
+    assert all_pages(store) == newest_first(sample)
+    own = [
+        line for line in sample if line.get("organizationId") == "org_001" and line["eventType"] == "drafts_generated"
+    ]
+    assert own
+    assert all_pages(store, organization_id="org_001", event_type=("drafts_generated",)) == newest_first(own)
+    some = [line for line in sample if 1771150000000 <= line["timestamp"] <= 1771160000000]
+    assert all_pages(store, start_time=1771150000000, end_time=1771160000000) == newest_first(some)
+
+    errors = msgspec.to_builtins(recent_errors(store, ErrorsParameters(), NOW).events)
+    wanted = read_expected("expected.json")["recentErrors"]
+    assert [event["eventId"] for event in errors] == [event["eventId"] for event in wanted]
+    # The expected rows leave out some fields.
+    assert all(row.items() <= event.items() for row, event in zip(wanted, errors, strict=True))
+
+    ids = sorted({line["artifactId"] for line in sample if "artifactId" in line})
+    odd = [name for name in ids if not name.isascii() or not name.isprintable()]
+    for artifact_id in [*odd[:4], *ids[:3]]:
+        mine = [line for line in sample if line.get("artifactId") == artifact_id]
+        mine.sort(key=lambda line: (line["timestamp"], line["eventId"]))
+        shown = timeline(store, ArtifactParameters(artifact_id=artifact_id), NOW).events
+        assert [event.event_id for event in shown] == [line["eventId"] for line in mine]
+        steps = retries(store, ArtifactParameters(artifact_id=artifact_id), NOW).retries
+        assert len(steps) == sum(line["eventType"].startswith("retry_") for line in mine)
+    assert timeline(store, ArtifactParameters(artifact_id="nobody"), NOW).events == []
+
+    first = recent_events(store, EventsParameters(limit=1), NOW)
+    with pytest.raises(InvalidParameter, match="other filters"):
+        parse_values(EVENTS.parameters, {"cursor": [first.continue_cursor], "organizationId": ["org_001"]})
