@@ -4,6 +4,7 @@ from typing import Final
 
 from clickhouse_connect.driver.client import Client
 
+from app.queries.breakdowns import ORGANIZATIONS, STAGES
 from app.queries.events import ERRORS, EVENTS
 from app.queries.fields import Answer, PeriodType, PeriodTypeField, RangeParameters
 from app.queries.history import Snapshot, historical_metrics
@@ -46,6 +47,8 @@ CATALOGUE: Final[tuple[Query, ...]] = (
         rows="snapshots",
         columns=("periodStart", "artifactsReceived"),
     ),
+    STAGES,
+    ORGANIZATIONS,
     EVENTS,
     ERRORS,
     TIMELINE,

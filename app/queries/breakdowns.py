@@ -1,0 +1,151 @@
+"""getStageBreakdown and getOrgBreakdown: snapshots of a range, summed by stage or by organisation."""
+
+from typing import Final
+
+import msgspec
+from clickhouse_connect.driver.client import Client
+from msgspec import UNSET, UnsetType
+
+from app.domain.event_types import Stage
+from app.queries.fields import Answer, PeriodType, PeriodTypeField, RangeParameters
+from app.queries.history import Snapshot, historical_metrics
+from app.queries.query import Query
+from app.queries.statements import statement
+
+DEFAULT_MS: Final = {"hourly": 86_400_000, "daily": 7 * 86_400_000}
+VIEWS: Final = {"hourly": "snapshots_hourly_at", "daily": "snapshots_daily_at"}
+LABELS: Final[dict[Stage, str]] = {
+    "transcription": "Transcription",
+    "claims_extraction": "Claims extraction",
+    "entity_resolution": "Entity resolution",
+    "draft_generation": "Draft generation",
+}
+
+
+class BreakdownParameters(RangeParameters, frozen=True, kw_only=True):
+    """Which snapshots; without a range those of the last 24 hours or 7 days."""
+
+    period_type: PeriodTypeField = "hourly"
+
+    def window(self, now_ms: int) -> tuple[int, int]:
+        """First and last start of a period."""
+        end_ms = now_ms if self.end_time is None else self.end_time
+        return (max(0, end_ms - DEFAULT_MS[self.period_type]) if self.start_time is None else self.start_time), end_ms
+
+
+class StageFigures(Answer, frozen=True, kw_only=True):
+    """One stage: `count` are its outcomes, `avg_latency` is in milliseconds over its samples."""
+
+    stage: Stage
+    label: str
+    avg_latency: float
+    failure_rate: float
+    count: int
+
+
+class Stages(Answer, frozen=True, kw_only=True):
+    """The four stages in their order; none if there are no snapshots."""
+
+    period_type: PeriodType
+    start_time: int
+    end_time: int
+    organization_id: str | UnsetType = UNSET
+    stages: list[StageFigures]
+
+
+class OrganizationFigures(Answer, frozen=True, kw_only=True):
+    """One organisation; `avg_latency` is end to end, in milliseconds."""
+
+    organization_id: str
+    artifacts_received: int
+    artifacts_completed: int
+    artifacts_failed: int
+    total_ai_cost: float = msgspec.field(name="totalAICost")
+    end_to_end_samples: int
+    avg_latency: float
+    failure_rate: float
+
+
+class Organizations(Answer, frozen=True, kw_only=True):
+    """Organisations, the one that received most first."""
+
+    period_type: PeriodType
+    start_time: int
+    end_time: int
+    organizations: list[OrganizationFigures]
+
+
+def stages(client: Client, parameters: BreakdownParameters, now_ms: int) -> Stages:
+    """Outcomes, failure rate and mean latency of each stage over the range."""
+    start_ms, end_ms = parameters.window(now_ms)
+    period, organization_id = parameters.period_type, parameters.organization_id
+    rows = historical_metrics(client, period, start_ms, end_ms, organization_id, now_ms)
+    return Stages(
+        period_type=period,
+        start_time=start_ms,
+        end_time=end_ms,
+        organization_id=organization_id or UNSET,
+        stages=[_stage(stage, rows) for stage in LABELS] if rows else [],
+    )
+
+
+def organizations(client: Client, parameters: BreakdownParameters, now_ms: int) -> Organizations:
+    """Volume, cost, latency and failure rate of each organisation over the range."""
+    start_ms, end_ms = parameters.window(now_ms)
+    period = parameters.period_type
+    result = client.query(
+        statement("organizations").replace("{{ view }}", VIEWS[period]),
+        parameters={
+            "now_ms": now_ms,
+            "start_ms": start_ms,
+            "end_ms": end_ms,
+            "organization_id": parameters.organization_id or "",
+        },
+    )
+    found = [msgspec.convert(row, OrganizationFigures) for row in result.named_results()]
+    return Organizations(period_type=period, start_time=start_ms, end_time=end_ms, organizations=found)
+
+
+def _stage(stage: Stage, rows: list[Snapshot]) -> StageFigures:
+    samples = sum(getattr(row, f"{stage}_latency_samples") for row in rows)
+    total = sum(getattr(row, f"avg_{stage}_latency") * getattr(row, f"{stage}_latency_samples") for row in rows)
+    failures = sum(getattr(row, f"{stage}_failures") for row in rows)
+    count = failures + sum(getattr(row, f"{stage}_successes") for row in rows)
+    return StageFigures(
+        stage=stage,
+        label=LABELS[stage],
+        avg_latency=total / samples if samples else 0.0,
+        failure_rate=failures / count if count else 0.0,
+        count=count,
+    )
+
+
+STAGES: Final = Query(
+    name="stages",
+    path="/api/v1/stages",
+    summary="Figures of each stage",
+    description="Outcomes, failure rate and mean latency of the four stages, from snapshots.",
+    parameters=BreakdownParameters,
+    answer=Stages,
+    run=stages,
+    rows="stages",
+    columns=("label", "count", "avgLatency", "failureRate"),
+)
+ORGANIZATIONS: Final = Query(
+    name="organizations",
+    path="/api/v1/organizations",
+    summary="Figures of each organisation",
+    description="Volume, cost, latency and failure rate of each organisation, from snapshots.",
+    parameters=BreakdownParameters,
+    answer=Organizations,
+    run=organizations,
+    rows="organizations",
+    columns=(
+        "organizationId",
+        "artifactsReceived",
+        "artifactsCompleted",
+        "artifactsFailed",
+        "avgLatency",
+        "failureRate",
+    ),
+)

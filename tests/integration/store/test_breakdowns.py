@@ -1,0 +1,67 @@
+"""Figures by stage and by organisation, from snapshots of the sample log."""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+import pytest
+from clickhouse_connect.driver.client import Client
+
+from agents.roll_up import RollUp
+from app.domain.recount import recount
+from app.queries.breakdowns import BreakdownParameters, organizations, stages
+from app.runtime.settings import Settings
+from tests.integration.store.rows import insert, line_of
+from tests.sample_log import read_expected, read_log
+
+pytestmark = pytest.mark.clickhouse
+FIRST, NOW = 1771113600000, 1771286400000
+
+
+@dataclass
+class FixedClock:
+    now: int
+
+    def now_ms(self) -> int:
+        return self.now
+
+
+def sample_lines() -> list[dict[str, Any]]:
+    records = read_log("events.ndjson")
+    lines = []
+    for accepted in recount(records).accepted:
+        # A supplied duration that is out of range must reach the store: else it would look for the stage's start.
+        duration = json.loads(records[accepted.index].value or b"{}").get("durationMs")
+        is_unusable = type(duration) is int and not 0 <= duration <= 48 * 3_600_000
+        lines.append(line_of(accepted) | ({"durationMs": duration} if is_unusable else {}))
+    return lines
+
+
+def test_breakdowns_are_sums_of_snapshots(store: Client, settings: Settings) -> None:
+    whole = BreakdownParameters(period_type="daily", start_time=FIRST, end_time=NOW)
+    assert stages(store, whole, NOW).stages == []
+    assert organizations(store, whole, NOW).organizations == []
+    insert(store, sample_lines())
+    RollUp(store, settings, FixedClock(NOW)).run_once(NOW)
+    days = read_expected("expected.json")["dailySnapshots"]
+    platform = [row for row in days if "organizationId" not in row]
+    named = {"transcription": "Transcription", "claimsExtraction": "ClaimsExtraction"}
+    named |= {"entityResolution": "EntityResolution", "draftGeneration": "DraftGeneration"}
+    for found, (stage, title) in zip(stages(store, whole, NOW).stages, named.items(), strict=True):
+        failures = sum(row[f"{stage}Failures"] for row in platform)
+        samples = sum(row[f"{stage}LatencySamples"] for row in platform)
+        total = sum(row[f"avg{title}Latency"] * row[f"{stage}LatencySamples"] for row in platform)
+        assert found.count == failures + sum(row[f"{stage}Successes"] for row in platform)
+        assert found.failure_rate == pytest.approx(failures / found.count)
+        assert found.avg_latency == pytest.approx(total / samples)
+    rows = msgspec.to_builtins(organizations(store, whole, NOW).organizations)
+    own = {row["organizationId"] for row in days if "organizationId" in row}
+    assert {row["organizationId"] for row in rows} == own
+    assert [(-row["artifactsReceived"], row["organizationId"]) for row in rows] == sorted(
+        (-row["artifactsReceived"], row["organizationId"]) for row in rows
+    )
+    for row in rows:
+        mine = [day for day in days if day.get("organizationId") == row["organizationId"]]
+        for name in ("artifactsReceived", "artifactsCompleted", "artifactsFailed", "totalAICost", "endToEndSamples"):
+            assert row[name] == pytest.approx(sum(day[name] for day in mine)), name
