@@ -1,7 +1,7 @@
 """The web application on a made-up worker, served on a Unix socket."""
 
 import tempfile
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +12,8 @@ from aiohttp import web
 from clickhouse_connect.driver.client import Client
 
 from app.domain.windows import HOUR_MS, MINUTE_MS
+from app.queries.catalogue import CATALOGUE
+from app.queries.query import Query
 from app.runtime.errors import SinkUnavailable
 from app.runtime.settings import ClickHouseSettings, Settings
 from app.web.contract import TableInfo, TablePartition
@@ -101,11 +103,14 @@ def no_store(settings: ClickHouseSettings) -> Client:
 
 @asynccontextmanager
 async def served(
-    worker: MadeUpWorker | None = None, store: Connect = no_store, **settings: Mapping[str, Any]
+    worker: MadeUpWorker | None = None,
+    store: Connect = no_store,
+    catalogue: Sequence[Query] = CATALOGUE,
+    **settings: Mapping[str, Any],
 ) -> AsyncIterator[Site]:
     """Serve while the block runs; keyword arguments are groups of settings."""
     worker = worker or MadeUpWorker()
-    app = build_web(worker, Settings.model_validate(settings), store)
+    app = build_web(worker, Settings.model_validate(settings), store, catalogue)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.2)
     await runner.setup()
     with tempfile.TemporaryDirectory(prefix="voicemon-web-") as folder:

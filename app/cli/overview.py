@@ -48,10 +48,12 @@ def ask_overview(client: WorkerClient, organization_id: str | None) -> Overview:
     scope = {} if organization_id is None else {"organizationId": organization_id}
     missing: dict[str, str] = {}
 
+    reasons = _reasons(client)
+    who = client.json("/api/v1/session")
+
     def part(name: str, path: str, parameters: Mapping[str, str]) -> dict[str, Any]:
         return _part(missing, name, lambda: client.json(path, parameters))
 
-    reasons = _reasons(client)
     live = part("counters", "/api/v1/metrics/realtime", scope)
     table = part("rates", "/tables/counters/", {**scope, "limit": "1", "format": "json"}) if live else {}
     lags = _lags(part("lag", "/tables/", {"format": "json"}))
@@ -59,7 +61,7 @@ def ask_overview(client: WorkerClient, organization_id: str | None) -> Overview:
     stuck = part("stuck", "/api/v1/artifacts/stuck", {**scope, "limit": str(STUCK)})
     return Overview(
         url=client.url,
-        organization_id=live.get("organizationId", organization_id),
+        organization_id=who.get("organizationId", organization_id),
         is_ready=not reasons,
         reasons=reasons,
         window_start=live.get("windowStart"),

@@ -3,6 +3,7 @@ SELECT
     toString(eventId) AS eventId,
     eventType,
     timestamp,
+    timeWindow,
     artifactId,
     voiceNoteId,
     organizationId,
@@ -20,7 +21,7 @@ SELECT
     source_offset
 FROM
 (
-    SELECT *
+    SELECT *, timeWindow
     FROM events
     WHERE stored_at >= fromUnixTimestamp64Milli({stored_ms:Int64}, 'UTC')
       AND ts >= fromUnixTimestamp64Milli({visible_ms:Int64}, 'UTC')

@@ -21,8 +21,9 @@ log = structlog.get_logger(__name__)
 
 EVERY_SECONDS: Final = 1.0
 HEARTBEAT_SECONDS: Final = 15.0
-BUSY_SHARE: Final = 10
-"""The store is asked at most a tenth of the time, however long it needs."""
+BUSY_SHARE: Final = 4
+LONGEST_PAUSE_SECONDS: Final = 3.0
+"""The store is asked at most a fifth of the time, unless that made events come much too late."""
 OVERLAP_MS: Final = 10_000
 """An insert takes its time before its rows can be seen."""
 WAITING: Final = 32
@@ -144,7 +145,8 @@ class Feed:
                     if found.events:
                         self._send(partial(self._events, found.events, now_ms))
                 self._sent_ms = now_ms
-            await asyncio.sleep(max(EVERY_SECONDS, (loop.time() - started) * BUSY_SHARE))
+            pause = (loop.time() - started) * BUSY_SHARE
+            await asyncio.sleep(min(max(EVERY_SECONDS, pause), LONGEST_PAUSE_SECONDS))
 
     def _heartbeat(self, organization_id: str | None) -> bytes:
         return message("heartbeat", {"now": self._worker.now_ms()})

@@ -82,7 +82,9 @@ def document(operations: Sequence[Operation], version: str) -> dict[str, Any]:
 
 def _operation(operation: Operation, reference: dict[Any, Any]) -> dict[str, Any]:
     schema = {"type": "string"} if operation.answer is None else reference[operation.answer]
-    described = {"description": "The answer.", "content": {operation.media: {"schema": schema}}}
+    described: dict[str, Any] = {"description": "The answer.", "content": {operation.media: {"schema": schema}}}
+    if operation.parameters is not None and "format" in operation.parameters.__struct_fields__:
+        described["content"]["text/html"] = {"schema": {"type": "string"}}
     answers: dict[str, Any] = {"200": described}
     for code in sorted({*ALWAYS, *operation.failures}):
         answers[code] = {"$ref": f"#/components/responses/{code}"}

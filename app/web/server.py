@@ -1,11 +1,12 @@
 """The worker's web server: JSON API, table views, health and metrics."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 from aiohttp import web
 
 from app.queries.catalogue import CATALOGUE
+from app.queries.query import Query
 from app.runtime.errors import VoicemonError
 from app.runtime.settings import Settings, WebSettings
 from app.web import health, metrics, page, reference, resume, sign_in, stream, tables
@@ -21,7 +22,12 @@ from sinks.clickhouse.client import connect
 LARGEST_BODY = 16 * 1024
 
 
-def build_web(worker: WorkerView, settings: Settings, connect_store: Connect = connect) -> web.Application:
+def build_web(
+    worker: WorkerView,
+    settings: Settings,
+    connect_store: Connect = connect,
+    catalogue: Sequence[Query] = CATALOGUE,
+) -> web.Application:
     """The application with all routes.
 
     Raises VoicemonError for an access token that is none, and for an open address without one.
@@ -40,7 +46,7 @@ def build_web(worker: WorkerView, settings: Settings, connect_store: Connect = c
     app.on_cleanup.append(_close_questions)
     for part in (health, metrics, page, reference, resume, sign_in, stream, tables):
         app.add_routes(part.routes)
-    app.add_routes(catalogue_routes(CATALOGUE))
+    app.add_routes(catalogue_routes(catalogue))
     return app
 
 

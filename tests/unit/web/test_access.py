@@ -8,6 +8,7 @@ from urllib.parse import quote
 import pytest
 from aiohttp import web
 
+from app.domain.event_types import STAGES
 from app.runtime.errors import VoicemonError
 from app.runtime.settings import Settings
 from app.web.guard import ACCESS
@@ -27,7 +28,7 @@ def routes(app: web.Application) -> list[tuple[str, str]]:
 
 
 def filled(path: str) -> str:
-    values = {"{version}": "0" * 16, "{path}": "icon.svg", "{view}": "events", "{stage}": "received"}
+    values = {"{version}": "0" * 16, "{path}": "icon.svg", "{view}": "events", "{stage}": STAGES[0]}
     for name, value in values.items():
         path = path.replace(name, value)
     return path if "{" not in path else path[: path.index("{")] + quote(OTHER, safe="") + path[path.index("}") + 1 :]

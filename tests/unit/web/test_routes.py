@@ -1,0 +1,110 @@
+"""Routes made of questions: ids of any kind, scope, failures, and answers that need not be sent again."""
+
+from typing import Any
+
+import pytest
+from yarl import URL
+
+from app.queries.errors import NotFound
+from app.queries.fields import Answer, ArtifactField, Parameters
+from app.queries.query import Query
+from tests.web_monitor import ONE, OTHER, OWN, STAFF, TOKENS, served
+
+
+class OfArtifact(Parameters, frozen=True, kw_only=True):
+    """One artifact."""
+
+    artifact_id: ArtifactField
+
+
+class Found(Answer, frozen=True, kw_only=True):
+    """What was asked for."""
+
+    what: str
+    organization_id: str | None = None
+
+
+def answered(what: str) -> Any:
+    def run(client: object, parameters: Any, now_ms: int) -> Found:
+        artifact = getattr(parameters, "artifact_id", None)
+        if artifact == "nobody":
+            raise NotFound("there is no such artifact")
+        return Found(what=artifact or what, organization_id=parameters.organization_id)
+
+    return run
+
+
+def question(name: str, path: str, parameters: Any) -> Query:
+    return Query(
+        name=name, path=path, summary="", description="", parameters=parameters, answer=Found,
+        run=answered(f"list {name}"),
+        rows="", columns=(),
+    )  # fmt: skip
+
+
+CATALOGUE = (
+    question("one", "/api/v1/artifacts/{artifactId}", OfArtifact),
+    question("active", "/api/v1/artifacts/active", Parameters),
+)
+
+
+class NoClient:
+    """Is asked nothing here."""
+
+    def close(self) -> None:
+        return
+
+
+def store(settings: object) -> Any:
+    return NoClient()
+
+
+@pytest.mark.parametrize(
+    ("segment", "what"),
+    [
+        ("active", "list active"),
+        ("%61ctive", "active"),
+        ("a%2Fb", "a/b"),
+        ("%C3%BC%3F%23%25%20x", "ü?#% x"),
+        ("Active", "Active"),
+        ("active%20", "active "),
+        ("%252F", "%2F"),
+    ],
+)
+async def test_an_id_is_one_encoded_segment_and_never_taken_for_a_list(segment: str, what: str) -> None:
+    async with served(store=store, catalogue=CATALOGUE) as site:
+        url = URL(f"http://localhost/api/v1/artifacts/{segment}", encoded=True)
+        async with site.session.get(url) as answer:
+            assert (answer.status, (await answer.json())["what"]) == (200, what)
+
+
+async def test_an_organisation_is_always_asked_for_its_own() -> None:
+    async with served(store=store, catalogue=CATALOGUE, web={"tokens": TOKENS}) as site:
+        for path in ("/api/v1/artifacts/active", "/api/v1/artifacts/x"):
+            assert (await site.ask(path, OWN))[1]["organizationId"] == ONE
+            assert (await site.ask(f"{path}?organizationId={OTHER}", OWN))[0] == 403
+            assert (await site.ask(f"{path}?organizationId={OTHER}&organizationId=x", OWN))[0] == 403
+            assert (await site.ask(f"{path}?organizationId={OTHER}", STAFF))[1]["organizationId"] == OTHER
+
+
+async def test_failures_of_questions_are_told_in_the_one_shape() -> None:
+    async with served(store=store, catalogue=CATALOGUE) as site:
+        for path, status, code in (
+            ("/api/v1/artifacts/nobody", 404, "not_found"),
+            ("/api/v1/artifacts/x?artifactId=y", 400, "repeated_parameter"),
+            ("/api/v1/artifacts/x?other=y", 400, "unknown_parameter"),
+            ("/api/v1/artifacts/active?organizationId=", 400, "invalid_parameter"),
+        ):
+            found, body, _ = await site.ask(path)
+            assert (found, body["error"]["code"]) == (status, code), path
+    async with served(catalogue=CATALOGUE) as site:
+        found, body, headers = await site.ask("/api/v1/artifacts/active")
+        assert (found, body["error"]["code"], headers["Retry-After"]) == (503, "store_unavailable", "1")
+        assert "http://" not in body["error"]["message"]
+
+
+async def test_an_answer_that_did_not_change_is_not_sent_again() -> None:
+    async with served(store=store, catalogue=CATALOGUE) as site:
+        _, _, headers = await site.ask("/api/v1/artifacts/active")
+        found, body, _ = await site.ask("/api/v1/artifacts/active", headers={"If-None-Match": headers["ETag"]})
+        assert (found, body) == (304, "")
