@@ -7,8 +7,11 @@ FLUSH_SHARE = 0.1
 LONGEST_PAUSE = 3.0
 """Flushes and commits take about that share of the time at most: less often under load, but within this pause."""
 
-PATIENCE_SECONDS = 1.0
-"""A commit that takes longer goes on beside the flushes."""
+PATIENCE_SECONDS = 5.0
+"""A commit that takes longer hangs, and the flushes go on beside it.
+
+Not less: a commit flushes, too, and takes seconds under load. Flushes beside it would only add to that load.
+"""
 
 
 class Flushing:

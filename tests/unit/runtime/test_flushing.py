@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager, suppress
 
 import pytest
 
+from app.runtime import flushing as module
 from app.runtime.flushing import Flushing
 from tests.workers import eventually
 
@@ -42,13 +43,23 @@ async def flushing(log: Log) -> AsyncIterator["asyncio.Task[None]"]:
             await task
 
 
-async def test_flushes_go_on_while_a_commit_is_stuck() -> None:
+async def test_flushes_go_on_while_a_commit_is_stuck(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "PATIENCE_SECONDS", 0.02)
     log = Log()
     async with flushing(log):
         await eventually(lambda: log.commits == 1, "a commit has begun", 5)
         before = log.flushes
         await eventually(lambda: log.flushes > before + 2, "state is flushed behind the commit", 5)
         assert log.commits == 1
+
+
+async def test_no_flush_comes_beside_a_commit_that_is_only_slow() -> None:
+    log = Log()
+    async with flushing(log):
+        await eventually(lambda: log.commits == 1, "a commit has begun", 5)
+        before = log.flushes
+        await asyncio.wait([asyncio.create_task(asyncio.Event().wait())], timeout=0.2)
+        assert log.flushes == before
 
 
 async def test_a_commit_follows_a_stuck_one_as_soon_as_that_is_done() -> None:
@@ -79,8 +90,9 @@ async def test_a_stuck_commit_ends_with_the_flushing() -> None:
 async def test_nothing_is_flushed_while_a_rebalance_is_under_way() -> None:
     log = Log()
     log.may_run = False
+    log.may_commit.set()
     async with flushing(log):
-        await asyncio.wait([asyncio.create_task(log.may_commit.wait())], timeout=0.1)
+        await asyncio.wait([asyncio.create_task(asyncio.Event().wait())], timeout=0.1)
         assert (log.flushes, log.commits) == (0, 0)
         log.may_run = True
         await eventually(lambda: log.flushes > 0, "state is flushed", 5)
