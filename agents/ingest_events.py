@@ -35,8 +35,8 @@ from tables.counters import CountersTable
 from tables.partition_counters import PartitionCounters
 from tables.seen_events import PartitionSeen, SeenEventsTable
 
-SLICE_RECORDS = 800
-"""Records handled without a break for other tasks, about 5 ms: an answer of the web views waits for some slices."""
+SLICE_RECORDS = 2_000
+"""Records handled without a break for other tasks, about 10 ms."""
 
 RETRY_SECONDS = 1.0
 

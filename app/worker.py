@@ -17,10 +17,12 @@ from app.main import TABLES, Outside, Parts, build_app, flush
 from app.runtime.broker import prepare_topics, state_producer
 from app.runtime.clock import Clock, SystemClock
 from app.runtime.errors import BrokerUnavailable, SinkUnavailable, VoicemonError
+from app.runtime.flushing import Flushing
 from app.runtime.kafka_errors import broker_error, missing_right
 from app.runtime.membership import InstanceTaken
 from app.runtime.settings import Settings
 from app.runtime.state_producer import StateProducer
+from app.runtime.stopping import until_done
 from app.runtime.telemetry import Telemetry
 from app.runtime.transport import RangeApp
 from app.runtime.watchdog import Watchdog
@@ -40,9 +42,8 @@ BLOCKED_DRAIN_SECONDS = 0.5
 STOP_SECONDS = 3.0
 PRODUCER_STOP_SECONDS = 1.0
 WATCH_SECONDS = 0.2
-FLUSH_SHARE = 0.1
-LONGEST_FLUSH_PAUSE = 3.0
-"""Flushes and commits take about that share of the time at most: less often under load, but within this pause."""
+LONGEST_STOP_SECONDS = 8.0
+"""With the end of the web views a worker has left within 10 s; what it has not committed is read again."""
 
 
 class WorkerCrashed(VoicemonError):
@@ -70,7 +71,8 @@ class Worker:
             on_serving(port)
             work = asyncio.create_task(self._work(stop))
             await asyncio.wait([work, asyncio.create_task(stop.wait())], return_when=asyncio.FIRST_COMPLETED)
-            await work
+            if not await until_done(work, LONGEST_STOP_SECONDS if stop.is_set() else None):
+                log.warning("The worker did not stop in time and leaves; what is uncommitted will be read again")
 
     async def _work(self, stop: asyncio.Event) -> None:
         while not stop.is_set():
@@ -202,27 +204,23 @@ class Worker:
             client.close()
 
     async def _flush_changelogs(self, parts: Parts) -> None:
-        """Deliver changed state often enough that a restart repeats little, and commit the offsets that it covers.
+        """Deliver changed state and commit, for ever."""
+        tables, app, ingest = (parts.counters, parts.seen), parts.app, self.settings.ingest
 
-        Both in one loop: a commit needs a flush of its own, and under load every flush writes nearly all there is.
-        """
-        loop = asyncio.get_running_loop()
-        tables = (parts.counters, parts.seen)
-        pause, committed_at = self.settings.ingest.flush_seconds, 0.0
-        while True:
-            await asyncio.sleep(pause)
-            started = loop.time()
-            is_commit_due = started - committed_at >= self.settings.ingest.commit_seconds
-            if parts.app.should_stop or parts.app.rebalancing:
-                pass
-            elif is_commit_due and parts.app._consumer is not None:
-                await parts.app.consumer.commit()
-                committed_at = loop.time() + pause  # so that a turn that flushes all partitions comes before the next
-            else:
-                await flush(tables, parts.counters.loaded_partitions & parts.seen.loaded_partitions, self.telemetry)
-            pause = max(
-                self.settings.ingest.flush_seconds, min((loop.time() - started) / FLUSH_SHARE, LONGEST_FLUSH_PAUSE)
-            )
+        async def flush_all() -> None:
+            await flush(tables, parts.counters.loaded_partitions & parts.seen.loaded_partitions, self.telemetry)
+
+        async def commit() -> None:
+            await app.consumer.commit()
+
+        flushing = Flushing(
+            flush_all,
+            commit,
+            lambda: app._consumer is not None and not app.should_stop and not app.rebalancing,
+            flush_seconds=ingest.flush_seconds,
+            commit_seconds=ingest.commit_seconds,
+        )
+        await flushing.run()
 
     async def _watch(self, parts: Parts, stop: asyncio.Event) -> None:
         """Pause fetching while the backlog is full, keep the gauges, stop a worker that is at a standstill."""
