@@ -67,7 +67,7 @@ class Channels(Answer, frozen=True, kw_only=True):
 def funnel(client: Client, parameters: RangeParameters, now_ms: int) -> Funnel:
     """How many artifacts have an event of each stage; retries and changes of status are of no stage."""
     rows = client.query(statement("funnel"), parameters=span(parameters, now_ms) | {"types": STAGE_TYPES}).result_rows
-    found: dict[str, int] = dict(rows)
+    found = {row[0]: row[1] for row in rows}
     counts = [found.get(stage, 0) for stage in STAGES]
     return Funnel(
         stages=[
