@@ -5,10 +5,14 @@ from typing import Final
 from clickhouse_connect.driver.client import Client
 
 from app.queries.breakdowns import ORGANIZATIONS, STAGES
+from app.queries.distributions import CHANNELS, CONFIDENCE, FUNNEL
 from app.queries.events import ERRORS, EVENTS
 from app.queries.fields import Answer, PeriodType, PeriodTypeField, RangeParameters
 from app.queries.history import Snapshot, historical_metrics
+from app.queries.minutes import MINUTES
+from app.queries.overview import OVERVIEW
 from app.queries.query import Query
+from app.queries.stage_errors import STAGE_ERRORS
 from app.queries.timeline import RETRIES, TIMELINE
 
 DAY_MS: Final = 86_400_000
@@ -47,7 +51,13 @@ CATALOGUE: Final[tuple[Query, ...]] = (
         rows="snapshots",
         columns=("periodStart", "artifactsReceived"),
     ),
+    OVERVIEW,
+    MINUTES,
     STAGES,
+    STAGE_ERRORS,
+    FUNNEL,
+    CONFIDENCE,
+    CHANNELS,
     ORGANIZATIONS,
     EVENTS,
     ERRORS,
