@@ -4,6 +4,7 @@ from typing import Final
 
 from clickhouse_connect.driver.client import Client
 
+from app.queries.artifacts import ACTIVE, ARTIFACT, ARTIFACTS, FAILED, STUCK
 from app.queries.breakdowns import ORGANIZATIONS, STAGES
 from app.queries.events import ERRORS, EVENTS
 from app.queries.fields import Answer, PeriodType, PeriodTypeField, RangeParameters
@@ -53,4 +54,9 @@ CATALOGUE: Final[tuple[Query, ...]] = (
     ERRORS,
     TIMELINE,
     RETRIES,
+    ARTIFACTS,
+    ACTIVE,
+    FAILED,
+    STUCK,
+    ARTIFACT,
 )

@@ -32,7 +32,10 @@ def test_every_artifact_of_the_sample_has_its_expected_row() -> None:
     wanted = sorted(read_expected("expected.json")["artifacts"], key=lambda row: row["artifactId"])
     assert [row["artifactId"] for row in found] == [row["artifactId"] for row in wanted]
     for mine, theirs in zip(found, wanted, strict=True):
-        assert mine == {**theirs, **({"aiCost": pytest.approx(theirs["aiCost"], abs=1e-6)} if "aiCost" in theirs else {})}
+        assert mine == {
+            **theirs,
+            **({"aiCost": pytest.approx(theirs["aiCost"], abs=1e-6)} if "aiCost" in theirs else {}),
+        }
 
 
 def test_shuffled_and_repeated_events_give_the_same_rows() -> None:
