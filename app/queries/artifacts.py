@@ -1,6 +1,5 @@
 """Lists of artifacts, and one artifact: where each note is in the pipeline."""
 
-from collections.abc import Mapping
 from typing import Any, Final
 
 from clickhouse_connect.driver.client import Client
@@ -116,7 +115,7 @@ def artifact(client: Client, parameters: ArtifactParameters, now_ms: int) -> Art
     return artifact_row(rows[0], now_ms)
 
 
-def _page(client: Client, name: str, parameters: Any, filters: Mapping[str, Any], now_ms: int) -> Artifacts:
+def _page(client: Client, name: str, parameters: Any, filters: dict[str, Any], now_ms: int) -> Artifacts:
     """One page of the list. What a row's place in it is says the statement."""
     limit = parameters.limit
     found = _rows(client, name, parameters, filters, now_ms)
@@ -125,7 +124,7 @@ def _page(client: Client, name: str, parameters: Any, filters: Mapping[str, Any]
     return Artifacts(page=[artifact_row(row, now_ms) for row in page], is_done=is_done, continue_cursor=cursor)
 
 
-def _rows(client: Client, name: str, parameters: Any, filters: Mapping[str, Any], now_ms: int) -> list[dict[str, Any]]:
+def _rows(client: Client, name: str, parameters: Any, filters: dict[str, Any], now_ms: int) -> list[dict[str, Any]]:
     """The first rows behind the cursor, one more than the page takes; an artifact is where its latest row is."""
     wanted = parameters.limit + 1
     most = max(FEWEST_CANDIDATES, 2 * wanted)

@@ -49,9 +49,12 @@ def newest(rows: list[dict[str, Any]], field: str) -> list[str]:
     return ids(sorted(rows, key=lambda row: (row[field], row["artifactId"]), reverse=True))
 
 
-def test_artifacts_of_the_sample_are_listed_as_expected(store: Client, settings: Settings) -> None:
+def test_artifacts_of_the_sample_are_listed_as_expected(
+    store: Client, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
     lines = [line_of(accepted) for accepted in recount(read_log("events.ndjson")).accepted]
     first, second = (ArtifactRefresh(store, settings.clickhouse) for _ in range(2))
+    monkeypatch.setattr("app.artifact_refresh.PAGE", 40)
     for part in (lines[1500:], lines[:1700]):
         insert(store, part)
         first.run_once()
