@@ -4,6 +4,7 @@ from typing import Final
 
 from clickhouse_connect.driver.client import Client
 
+from app.queries.artifacts import ACTIVE, ARTIFACT, ARTIFACTS, FAILED, STUCK
 from app.queries.breakdowns import ORGANIZATIONS, STAGES
 from app.queries.distributions import CHANNELS, CONFIDENCE, FUNNEL
 from app.queries.events import ERRORS, EVENTS
@@ -71,4 +72,9 @@ CATALOGUE: Final[tuple[Query, ...]] = (
     ERRORS,
     TIMELINE,
     RETRIES,
+    ARTIFACTS,
+    ACTIVE,
+    FAILED,
+    STUCK,
+    ARTIFACT,
 )
