@@ -116,7 +116,8 @@ def test_two_workers_that_migrate_at_once_do_no_harm(
 
 
 def test_changed_retention_settings_alter_the_tables_and_the_views(store: Client, settings: Settings) -> None:
-    narrow = settings.model_copy(update={"retention": RetentionSettings(events_hours=24, max_outage_hours=0)})
+    kept = RetentionSettings(events_hours=24, max_outage_hours=0, artifacts_days=30)
+    narrow = settings.model_copy(update={"retention": kept})
     result = migrate(store, narrow)
     assert result.views == VIEWS
     assert [change.table for change in result.retention] == [
