@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient
-from app.audit.log_reader import log_reader
+from app.runtime.log_reader import log_reader
 from pydantic import SecretStr
 
 from app.checks.kafka import check_kafka
