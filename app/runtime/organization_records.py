@@ -44,17 +44,18 @@ def read_name(key: bytes | None, value: bytes | None) -> tuple[str, str | None]:
     return organization_id, name
 
 
-async def publish_names(settings: KafkaSettings, names: Mapping[str, str]) -> None:
-    """Write the name of each id, confirmed.
+async def publish_names(settings: KafkaSettings, names: Mapping[str, str]) -> bool:
+    """Write the name of each id, confirmed; False if there is no such topic, because no worker has created it yet.
 
-    Raises VoicemonError if there is no such topic yet, or if the brokers do not take the records in time.
+    Raises BrokerUnavailable if the brokers do not take the records in time.
     """
     topic = Topics(settings.topic_prefix).organizations
     try:
         async with asyncio.timeout(PUBLISH_SECONDS):
             if not await _exists(settings, topic):
-                raise VoicemonError(f"topic {topic} does not exist: start a worker, which creates it")
+                return False
             await _send(settings, topic, names)
+            return True
     except (KafkaError, OSError, TimeoutError) as error:
         raise BrokerUnavailable.at(settings.bootstrap, error) from error
 
