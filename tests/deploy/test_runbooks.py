@@ -86,6 +86,12 @@ def test_links_lead_somewhere(page: str) -> None:
         assert (path.parent / link).exists(), link
 
 
+def test_links_within_the_runbooks_lead_to_headings() -> None:
+    titles = re.findall(r"^#+ (.+)$", TEXT, re.M)
+    anchors = {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
+    assert set(re.findall(r"\]\(#([^)]+)\)", TEXT)) <= anchors
+
+
 def test_the_rules_fit_into_an_object_of_the_prometheus_operator() -> None:
     text = (DEPLOY / "prometheus" / "rules.yaml").read_text(encoding="utf-8")
     indented = "".join(f"  {line}\n" for line in text.splitlines())
