@@ -11,9 +11,11 @@ from typing import Any, TypeVar
 import structlog
 from aiokafka.errors import KafkaError
 
+from app.artifact_refresh import keep_artifacts
 from app.live import LiveWorker
 from app.log_watch import PartitionsAdded, until_partitions_are_added
 from app.main import TABLES, Outside, Parts, build_app, flush
+from app.organization_names import keep_names
 from app.runtime.broker import prepare_topics, state_producer
 from app.runtime.clock import Clock, SystemClock
 from app.runtime.errors import BrokerUnavailable, SinkUnavailable, VoicemonError
@@ -181,7 +183,7 @@ class Worker:
         return None
 
     async def _store(self, parts: Parts, stop: asyncio.Event) -> None:
-        """Bring the schema up to date, then write rows and compute snapshots for ever."""
+        """Bring the schema up to date, then write rows, compute snapshots and follow names for ever."""
         if not self.settings.ingest.store_rows:
             self.view.has("clickhouse")
             await parts.writer.run()  # ranges without rows are confirmed without a write
@@ -191,6 +193,8 @@ class Worker:
         async with asyncio.TaskGroup() as group:
             group.create_task(parts.writer.run())
             group.create_task(keep_snapshots(self.settings, self.clock, self.telemetry))
+            group.create_task(keep_names(self.settings, self.telemetry))
+            group.create_task(keep_artifacts(self.settings))
 
     async def _migrate(self) -> bool:
         await asyncio.to_thread(self._migrate_in_thread)

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from app.publisher.topic import TopicFacts, require_topic
-from app.runtime.settings import KafkaSecurity, Settings
+from app.runtime.settings import KafkaSettings, Settings
 from app.runtime.topics import Topics
 
 Bootstrap = Annotated[str | None, typer.Option(help="Kafka brokers, instead of VOICEMON_KAFKA_BOOTSTRAP.")]
@@ -22,7 +22,7 @@ class EventTopic:
     bootstrap: str
     prefix: str
     facts: TopicFacts
-    security: KafkaSecurity
+    security: KafkaSettings
 
     @property
     def name(self) -> str:

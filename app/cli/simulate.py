@@ -1,5 +1,6 @@
 """`voicemon simulate`: publishers that do not exist."""
 
+import asyncio
 import json
 import signal
 import threading
@@ -10,10 +11,12 @@ from typing import Annotated
 
 import typer
 
-from app.cli.event_topic import AsJson, Bootstrap, Prefix, find_event_topic
+from app.cli.event_topic import AsJson, Bootstrap, EventTopic, Prefix, find_event_topic
 from app.publisher import CloseReport, Publisher
 from app.runtime.clock import SystemClock
-from app.simulator import SimulationOptions, SimulationSummary, run_simulation
+from app.runtime.errors import VoicemonError
+from app.runtime.organization_records import publish_names
+from app.simulator import SimulationOptions, SimulationSummary, organization_names, run_simulation
 
 CLOSE_SECONDS = 30.0
 
@@ -44,6 +47,7 @@ def simulate(  # noqa: PLR0913  (one parameter an option)
     """Publish simulated artifacts that go through all stages, in real time."""
     options = SimulationOptions(rate, seconds or None, organisations, seed, failure_rate, duplicate_rate, late_rate)
     topic = find_event_topic(bootstrap, topic_prefix)
+    _name_organisations(topic, organisations)
     publisher = Publisher(topic.bootstrap, topic.prefix, security=topic.security)
     with _stop_on_signals() as stop:
         summary = run_simulation(publisher, options, SystemClock(), stop)
@@ -51,6 +55,15 @@ def simulate(  # noqa: PLR0913  (one parameter an option)
     _print_summary(summary, report, as_json)
     if report.stats.dropped_total:
         raise typer.Exit(1)
+
+
+def _name_organisations(topic: EventTopic, count: int) -> None:
+    """Publish their names; events are worth sending without them, too."""
+    kafka = topic.security.model_copy(update={"bootstrap": topic.bootstrap, "topic_prefix": topic.prefix})
+    try:
+        asyncio.run(publish_names(kafka, organization_names(count)))
+    except VoicemonError as error:
+        typer.echo(f"Organisations have no names: {error}", err=True)
 
 
 @contextmanager

@@ -17,9 +17,11 @@ from app.demo.summary import DemoSummary
 from app.demo.worker_process import WorkerProcess, running_worker
 from app.local.stack import LocalStack
 from app.runtime.clock import Clock
+from app.runtime.errors import VoicemonError
 from app.runtime.log_position import group_lag
+from app.runtime.organization_records import publish_names
 from app.runtime.settings import Settings
-from app.simulator import SimulationOptions
+from app.simulator import SimulationOptions, organization_names
 from sinks.clickhouse.client import clear_errors, connect
 
 LOOK_SECONDS = 1.0
@@ -74,6 +76,7 @@ class _Run:
     def watch(
         self, simulation: SimulationOptions, clock: Clock, stop: threading.Event, audience: Audience
     ) -> DemoSummary:
+        self._name_organisations(simulation.organisations, audience.say)
         began = time.monotonic()
         publishing = Publishing(self.settings.kafka, simulation, clock)
         try:
@@ -96,6 +99,13 @@ class _Run:
             counted=self.looker.counts(),
             stored=self._stored(end),
         )
+
+    def _name_organisations(self, count: int, say: Callable[[str], None]) -> None:
+        """Publish their names; the demo goes on without them, too."""
+        try:
+            asyncio.run(publish_names(self.settings.kafka, organization_names(count)))
+        except VoicemonError as error:
+            say(f"Organisations have no names: {error}")
 
     def _stored(self, end: Offsets) -> int:
         """Events in ClickHouse that come from the log between the start and `end`."""

@@ -54,9 +54,10 @@ class Stages(Answer, frozen=True, kw_only=True):
 
 
 class OrganizationFigures(Answer, frozen=True, kw_only=True):
-    """One organisation; `avg_latency` is end to end, in milliseconds."""
+    """One organisation; `avg_latency` is end to end, in milliseconds; a name that nobody told is Unknown."""
 
     organization_id: str
+    org_name: str
     artifacts_received: int
     artifacts_completed: int
     artifacts_failed: int
@@ -142,6 +143,7 @@ ORGANIZATIONS: Final = Query(
     rows="organizations",
     columns=(
         "organizationId",
+        "orgName",
         "artifactsReceived",
         "artifactsCompleted",
         "artifactsFailed",

@@ -20,6 +20,7 @@ class StoredEvent(Answer, frozen=True, kw_only=True):
     artifact_id: str | UnsetType = UNSET
     voice_note_id: str | UnsetType = UNSET
     organization_id: str | UnsetType = UNSET
+    org_name: str | UnsetType = UNSET
     coach_user_id: str | UnsetType = UNSET
     pipeline_stage: Stage | UnsetType = UNSET
     stage_started_at: int | UnsetType = UNSET

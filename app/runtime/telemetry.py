@@ -61,6 +61,10 @@ class Telemetry:
             "voicemon_rollup_failures", "Periods that could not be recomputed, tried again"
         )
         self._rollup_seconds = self._histogram("voicemon_rollup_seconds", "Duration of one roll-up run")
+        self._names = self._counter("voicemon_organization_names", "Records with names of organisations stored")
+        self._bad_names = self._counter(
+            "voicemon_organization_names_rejected", "Records of voice-organizations that name no organisation"
+        )
         self._oldest_event = self._gauge(
             "voicemon_oldest_event_age_seconds", "Age of the oldest event on disk by its timestamp, 0 without events"
         )
@@ -173,6 +177,15 @@ class Telemetry:
         self._hours.inc(hours)
         self._rollup_failures.inc(failures)
         self._rollup_seconds.observe(seconds)
+
+    def names_stored(self, count: int) -> None:
+        """Names of organisations, or their deletions, reached ClickHouse."""
+        self._names.inc(count)
+
+    def name_rejected(self, partition: int, offset: int, reason: str) -> None:
+        """A record of `voice-organizations` is left out."""
+        self._bad_names.inc()
+        log.warning("A record names no organisation", partition=partition, offset=offset, reason=reason)
 
     def retention_seen(self, oldest_event_age_seconds: float, ttl_lag_seconds: float) -> None:
         """What lies on disk was looked at."""

@@ -10,6 +10,7 @@ from math import log
 from app.simulator.artifact import artifact_steps
 from app.simulator.incidents import incident_steps, rate_limit_step
 from app.simulator.life import Life
+from app.simulator.names import organization_id
 from app.simulator.options import SimulationOptions
 from app.simulator.steps import Step
 
@@ -170,7 +171,7 @@ class Timeline:
 
     def _organisation(self) -> str:
         number = self._rng.choices(range(self._options.organisations), self._weights)[0]
-        return f"org_{number + 1:03d}"
+        return organization_id(number)
 
     def _mean_records(self) -> float:
         """Records per artifact, its share of incidents and resends included, measured on lives of another seed."""

@@ -30,7 +30,7 @@ def voicemon(
         "RETENTION_HOURLY_DAYS": settings.retention.hourly_days,
     }.items():
         monkeypatch.setenv(f"VOICEMON_{name}", str(value))
-    for module in ("migrate", "rollup", "query"):
+    for module in ("migrate", "rollup", "question"):
         monkeypatch.setattr(f"app.cli.{module}.connect", lambda _: new_client())
     app = typer.Typer()
     register(app)
@@ -52,16 +52,20 @@ def test_rollup_computes_a_range_and_history_shows_it(voicemon: Callable[..., Re
     insert(client, [event_line(1, organizationId="org_1")])
     planned = json.loads(voicemon("rollup", *RANGE, "--dry-run", "--json").stdout)
     assert (planned["hours"], planned["rows_written"]) == ([MIDNIGHT, MIDNIGHT + HOUR, MIDNIGHT + 2 * HOUR], 0)
-    assert json.loads(voicemon("query", "history", *RANGE, "--json").stdout) == []
+    assert json.loads(voicemon("query", "history", *RANGE, "--json").stdout) == {"snapshots": []}
     done = voicemon("rollup", *RANGE)
     assert "Computed 3 hours and 0 days." in done.stdout
     assert "hourly: 3 of 3" in done.stderr
-    shown = json.loads(voicemon("query", "history", *RANGE, "--json").stdout)
+    shown = json.loads(voicemon("query", "history", *RANGE, "--json").stdout)["snapshots"]
     assert [row["totalClaimsExtracted"] for row in shown] == [4, 0, 0]
     assert "organizationId" not in shown[0]
-    [own] = json.loads(voicemon("query", "history", *RANGE, "--organization", "org_1", "--json").stdout)
+    answer = voicemon("query", "history", *RANGE, "--organization", "org_1", "--json").stdout
+    [own] = json.loads(answer)["snapshots"]
     assert (own["organizationId"], own["periodType"], own["periodStart"]) == ("org_1", "hourly", MIDNIGHT)
-    assert "2026-02-15T00:00Z" in voicemon("query", "history", *RANGE).stdout
+    assert "2026-02-15T00:00:00Z" in voicemon("query", "history", *RANGE).stdout
+    header, *rows = voicemon("query", "history", *RANGE, "--csv").stdout.splitlines()
+    assert header.startswith("periodType,periodStart,periodEnd,organizationId,")
+    assert [row.split(",")[1] for row in rows] == [str(MIDNIGHT + hour * HOUR) for hour in range(3)]
 
 
 def test_a_range_that_ends_before_it_starts_is_wrong_use(voicemon: Callable[..., Result]) -> None:

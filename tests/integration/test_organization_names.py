@@ -1,0 +1,60 @@
+"""Names from the topic `voice-organizations` to the answers of a worker."""
+
+import json
+import uuid
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.runtime.clock import SystemClock
+from app.runtime.organization_records import publish_names
+from app.runtime.settings import ClickHouseSettings
+from tests.workers import eventually, produce, worker_process, worker_settings
+
+pytestmark = [pytest.mark.kafka, pytest.mark.clickhouse]
+
+
+def event_of(organization_id: str | None) -> bytes:
+    event: dict[str, Any] = {"eventId": str(uuid.uuid4()), "eventType": "artifact_received"}
+    event |= {"timestamp": SystemClock().now_ms(), "artifactId": f"art_{organization_id}"}
+    if organization_id is not None:
+        event["organizationId"] = organization_id
+    return json.dumps(event).encode()
+
+
+async def test_names_their_changes_and_deletions_reach_the_list_of_events(
+    kafka_bootstrap: str, clickhouse: ClickHouseSettings, unique_prefix: str, tmp_path: Path
+) -> None:
+    settings = worker_settings(kafka_bootstrap, clickhouse, unique_prefix)
+    with worker_process(settings, tmp_path) as worker:
+        await worker.until_ready()
+
+        async def shown() -> dict[str, str | None]:
+            status, answer = await worker.ask("/api/v1/events")
+            rows = answer["page"] if status == 200 else []
+            return {row["artifactId"]: row.get("orgName") for row in rows}
+
+        async def names_are(*names: str | None) -> None:
+            wanted = dict(zip(("art_a", "art_b", "art_None"), names, strict=True))
+
+            async def holds() -> bool:
+                return await shown() == wanted
+
+            await eventually(holds, f"the events show {wanted}", 20)
+
+        await produce(
+            kafka_bootstrap, f"{unique_prefix}voice-events", [(None, event_of(one), None) for one in ("a", "b", None)]
+        )
+        topic = f"{unique_prefix}voice-organizations"
+        await produce(kafka_bootstrap, topic, [(b"a", b"no name", None)])
+        await publish_names(settings.kafka, {"a": "=Ärzte <b>"})
+        await names_are("=Ärzte <b>", "Unknown", None)
+
+        await publish_names(settings.kafka, {"a": "Alpha", "b": "Beta"})
+        await names_are("Alpha", "Beta", None)
+
+        await produce(kafka_bootstrap, topic, [(b"b", None, None)])
+        await names_are("Alpha", "Unknown", None)
+        assert "voicemon_organization_names_rejected_total 1.0" in worker.text("/metrics")
+        assert worker.end() == 0
