@@ -1,4 +1,6 @@
 import re
+import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,8 @@ VERSION = "1.37"
 FOREIGN = {"monitoring.coreos.com/v1", "keda.sh/v1alpha1"}
 """Kinds that operators define; their schemas are not Kubernetes' own."""
 KUSTOMIZATIONS = sorted(KUBERNETES.glob("*/kustomization.yaml"))
+OVERLAYS = [path for path in KUSTOMIZATIONS if path.parent.name != "base"]
+"""Those that take the base in."""
 
 
 def resources(kustomization: Path) -> list[Path]:
@@ -188,3 +192,18 @@ def test_the_generated_settings_are_those_that_workers_read() -> None:
     generated = {item["name"] for item in base["configMapGenerator"]}
     assert {name["name"] for name in values(pod(), "configMapRef")} == generated
     assert {image["name"] for image in base["images"]} == {container["image"] for container in pod()["containers"]}
+
+
+@pytest.mark.skipif(shutil.which("kubectl") is None, reason="kubectl is not installed")
+@pytest.mark.parametrize("kustomization", OVERLAYS, ids=lambda path: path.parent.name)
+def test_kustomize_renders_valid_manifests_that_find_each_other(kustomization: Path) -> None:
+    command = ["kubectl", "kustomize", str(kustomization.parent)]
+    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=20)
+    assert done.returncode == 0, done.stderr
+    rendered = list(yaml.safe_load_all(done.stdout))
+    for document in rendered:
+        if document["apiVersion"] not in FOREIGN:
+            kubernetes_validate.validate(document, VERSION, strict=True)
+    settings = next(item for item in rendered if item["kind"] == "ConfigMap")
+    assert settings["data"] == settings_env()
+    assert [item["name"] for item in values(rendered, "configMapRef")] == [settings["metadata"]["name"]]
