@@ -3,6 +3,17 @@
 -- Once completed, only a reset (a retry, a changed status) leads on; once failed, only that, a start or a completion.
 WITH
 ('received', 'transcribing', 'transcribed', 'processing', 'completed', 'failed') AS statuses,
+-- Most artifacts: completed after every reset, and never with an open name. They count nowhere.
+settled AS (
+    SELECT artifactId
+    FROM event_copies_at(now_ms = {now_ms:Int64})
+    WHERE artifactId != '' AND eventType IN (
+        'artifact_completed', 'artifact_status_changed', 'retry_initiated', 'entity_needs_disambiguation')
+    GROUP BY artifactId
+    HAVING maxIf(timestamp, eventType = 'artifact_completed')
+             > maxIf(timestamp, eventType IN ('artifact_status_changed', 'retry_initiated'))
+       AND countIf(eventType = 'entity_needs_disambiguation') = 0
+),
 events AS (
     SELECT
         artifactId, organizationId, eventType,
@@ -32,7 +43,7 @@ events AS (
             pipelineStage) AS stage,
         if(eventType = 'entity_needs_disambiguation', ifNull(metadata.disambiguationCount, 1), 0) AS open
     FROM event_copies_at(now_ms = {now_ms:Int64})
-    WHERE artifactId != ''
+    WHERE artifactId != '' AND artifactId NOT IN (SELECT artifactId FROM settled)
 ),
 artifacts AS (
     SELECT
