@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient
-from app.runtime.log_reader import log_reader
 from pydantic import SecretStr
 
 from app.checks.kafka import check_kafka
@@ -18,6 +17,7 @@ from app.runtime.errors import BrokerUnavailable, VoicemonError
 from app.runtime.kafka_access import client_options
 from app.runtime.kafka_rights import Needs, missing_rights
 from app.runtime.log_position import group_lag
+from app.runtime.log_reader import log_reader
 from app.runtime.settings import ClickHouseSettings, KafkaSettings
 from app.runtime.topics import Topics
 from tests.secured_kafka import CREATE, DESCRIBE, GROUP, READ, TOPIC, WRITE, SecuredKafka, running_secured_kafka
