@@ -4,11 +4,16 @@ from typing import Final
 
 from clickhouse_connect.driver.client import Client
 
+from app.queries.artifacts import ACTIVE, ARTIFACT, ARTIFACTS, FAILED, STUCK
 from app.queries.breakdowns import ORGANIZATIONS, STAGES
+from app.queries.distributions import CHANNELS, CONFIDENCE, FUNNEL
 from app.queries.events import ERRORS, EVENTS
 from app.queries.fields import Answer, PeriodType, PeriodTypeField, RangeParameters
 from app.queries.history import Snapshot, historical_metrics
+from app.queries.minutes import MINUTES
+from app.queries.overview import OVERVIEW
 from app.queries.query import Query
+from app.queries.stage_errors import STAGE_ERRORS
 from app.queries.timeline import RETRIES, TIMELINE
 
 DAY_MS: Final = 86_400_000
@@ -55,10 +60,21 @@ CATALOGUE: Final[tuple[Query, ...]] = (
             "p95EndToEndLatency",
         ),
     ),
+    OVERVIEW,
+    MINUTES,
     STAGES,
+    STAGE_ERRORS,
+    FUNNEL,
+    CONFIDENCE,
+    CHANNELS,
     ORGANIZATIONS,
     EVENTS,
     ERRORS,
     TIMELINE,
     RETRIES,
+    ARTIFACTS,
+    ACTIVE,
+    FAILED,
+    STUCK,
+    ARTIFACT,
 )

@@ -60,8 +60,8 @@ class KafkaSettings(KafkaSecurity):
         "LogAppendTime", description="timestamp type of voice-events; CreateTime is for tests with recorded timestamps"
     )
     max_message_bytes: int = Field(16 * MIB, ge=1024, description="largest record of voice-events")
-    session_timeout_seconds: float = Field(10.0, gt=0, description="a dead worker's partitions move after this time")
-    heartbeat_seconds: float = Field(3.0, gt=0, description="heartbeat of the group membership")
+    session_timeout_seconds: float = Field(7.0, gt=0, description="a dead worker's partitions move after this time")
+    heartbeat_seconds: float = Field(2.0, gt=0, description="heartbeat of the group membership")
 
 
 class ClickHouseSettings(_Group):

@@ -86,11 +86,12 @@ def ttl_hours(retention: RetentionSettings) -> dict[str, int]:
 
 
 def visible_hours(retention: RetentionSettings) -> dict[str, int]:
-    """Hours that readers look back: on the time of events, on the start of periods."""
+    """Hours that readers look back: on the time of events, on the start of periods, on the end of artifacts."""
     hours = {
         "events": retention.events_hours,
         "snapshots_hourly": retention.hourly_days * HOURS_PER_DAY,
         "snapshots_daily": retention.daily_days * HOURS_PER_DAY,
+        "artifacts": retention.artifacts_days * HOURS_PER_DAY,
     }
     return {name: min(value, LONGEST_HOURS) for name, value in hours.items()}
 

@@ -188,7 +188,8 @@ def test_a_csv_holds_every_row_and_no_formula(site: Site, open_page: Open, tmp_p
 def test_ranges_change_the_charts_and_stand_in_the_address(site: Site, open_page: Open) -> None:
     page = open_page(f"{site.url}/view/metrics")
     bars = page.locator('[data-chart="throughput"] rect:not(.guide)')
-    expect(bars).to_have_count(25)
+    expect(bars.nth(23)).to_be_attached()
+    assert bars.count() in (24, 25)  # one more while the hour that began 24 hours ago is not over
     page.get_by_role("button", name="1H", exact=True).click()
     expect(bars).to_have_count(60)
     assert page.url.endswith("?range=1H")

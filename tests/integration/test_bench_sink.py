@@ -22,6 +22,5 @@ def test_every_way_stores_the_whole_log(kafka_bootstrap: str, clickhouse: ClickH
     assert {row.events for row in found.values()} == {2000}
     assert all(row.rows_per_second > 0 and row.peak_rss_bytes > 1_000_000 for row in found.values())
     assert (found["engine"].ratio_to_engine, found["plain"].times_plain) == (1.0, 1.0)
-    assert not [
-        name for (name,) in connect(clickhouse).query("SHOW DATABASES").result_rows if name.startswith("bench_")
-    ]
+    client = connect(clickhouse.model_copy(update={"database": "system"}))
+    assert not [name for (name,) in client.query("SHOW DATABASES").result_rows if name.startswith("bench_")]

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agents.ingest_events import Ingest
+from agents.reject_pause import RejectPause
 from app.domain.counters import COUNTER_TYPES
 from app.domain.events import AgeLimits
 from app.domain.recount import LogRecord, hourly_counters, recount
@@ -86,6 +87,7 @@ class Worker:
             reread=None,
             faults=Faults(FaultSettings()),
             renew_producer=lambda: None,
+            pause=RejectPause(None),
         )  # type: ignore[arg-type]
         self.previous: int | None = None
 

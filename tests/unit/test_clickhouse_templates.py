@@ -47,7 +47,7 @@ def test_every_migration_statement_may_run_again() -> None:
         for statement in migration.statements("db", RetentionSettings()):
             assert re.match(
                 r"CREATE (TABLE|MATERIALIZED VIEW) IF NOT EXISTS db\.\w+"
-                r"|ALTER TABLE db\.\w+ ADD COLUMN IF NOT EXISTS "
+                r"|ALTER TABLE db\.\w+ ADD (COLUMN|INDEX) IF NOT EXISTS "
                 # Minima and sets: what is inserted twice changes nothing.
                 r"|INSERT INTO db\.artifact_links\s",
                 statement,

@@ -1,0 +1,172 @@
+"""Keeps the table of artifacts up to date with the stored events while a worker runs."""
+
+import asyncio
+import time
+from collections.abc import Iterator
+from typing import Any, Final
+
+import msgspec
+import structlog
+from clickhouse_connect.driver.client import Client
+
+from app.domain.artifacts import ArtifactEvent, ArtifactState, fold_artifact
+from app.runtime.errors import SinkUnavailable
+from app.runtime.settings import ClickHouseSettings, Settings
+from sinks.clickhouse.client import StoreError, clear_errors, connect
+
+log = structlog.get_logger(__name__)
+
+INTERVAL_SECONDS: Final = 1.0
+PAGE: Final = 5000
+# A block becomes visible after its stored_at was taken: as a rule at once, but a slow insert takes its time. Every
+# look goes back a little, now and then one goes back by far, and some follow the last change.
+OVERLAP_MS: Final = 2_000
+WIDE_OVERLAP_MS: Final = 120_000
+WIDE_EVERY: Final = 60
+LOOKS_AFTER_CHANGE: Final = 3
+# A look that took long is followed by a longer rest: it shares the machine with the ingestion.
+REST: Final = 4
+COUNT_BITS: Final = 20
+COLUMNS: Final = ("version", *ArtifactState.__struct_encode_fields__)
+TEXTS: Final = frozenset(
+    {
+        "status",
+        "organizationId",
+        "coachUserId",
+        "voiceNoteId",
+        "sourceChannel",
+        "stage",
+        "failedStage",
+        "lastErrorMessage",
+        "lastErrorCode",
+        "waitingFor",
+    }
+)
+
+_FIRST: Final = "SELECT bitShiftRight(max(version), 20) FROM artifacts"
+_NEWEST: Final = "SELECT toUnixTimestamp64Milli(max(last_stored)) FROM artifact_state"
+# Artifacts in the order in which they were stored last, so that the newest row of the table says how far it is.
+_LAST_OF_PAGE: Final = """
+SELECT count(), max((stored_ms, artifactId)) FROM (
+    SELECT toUnixTimestamp64Milli(max(last_stored)) AS stored_ms, artifactId FROM artifact_state
+    WHERE last_stored >= fromUnixTimestamp64Milli({from_ms:Int64}, 'UTC')
+    GROUP BY artifactId
+    HAVING (stored_ms, artifactId) > ({from_ms:Int64}, {after:String})
+    ORDER BY stored_ms, artifactId LIMIT {page:UInt32}
+)"""
+# In a cluster the bounds come from all shards together; the rows of an artifact are on one of them.
+_PAGE: Final = """
+SELECT artifactId, toUnixTimestamp64Milli(max(last_stored)) AS known_ms, toJSONString(minMap(events)) AS history
+FROM artifact_state
+WHERE artifactId IN (
+    SELECT artifactId FROM artifact_state
+    WHERE last_stored >= fromUnixTimestamp64Milli({from_ms:Int64}, 'UTC')
+    GROUP BY artifactId
+    HAVING (toUnixTimestamp64Milli(max(last_stored)), artifactId) > ({from_ms:Int64}, {after:String})
+       AND (toUnixTimestamp64Milli(max(last_stored)), artifactId) <= ({to_ms:Int64}, {last:String})
+)
+GROUP BY artifactId
+ORDER BY known_ms, artifactId
+SETTINGS output_format_json_quote_64bit_integers = 0"""
+_INSERT_SETTINGS: Final = {
+    "async_insert": "0",
+    # The same rows again after a lost answer are no mistake: they replace themselves.
+    "insert_deduplicate": "0",
+}
+_histories: Final = msgspec.json.Decoder(dict[str, ArtifactEvent])
+
+
+class ArtifactRefresh:
+    """Brings the table up to date; any number of them at once write the same rows."""
+
+    def __init__(self, client: Client, settings: ClickHouseSettings) -> None:
+        self._client = client
+        self._settings = settings
+        self._done_ms: int | None = None
+        self._newest_ms = -1
+        self._looks = 0
+        self._quiet_looks = 0
+
+    def run_once(self) -> int:
+        """Number of artifacts written: all that were touched since the last run, or since the table's newest row.
+
+        Raises SinkUnavailable if ClickHouse does not answer, StoreError if it refuses; then the next run begins where
+        this one ended.
+        """
+        with clear_errors(self._settings):
+            if self._done_ms is None:
+                self._done_ms = self._moment(_FIRST)
+            overlap_ms = self._overlap_ms()
+            if overlap_ms is None:
+                return 0
+            written = 0
+            for rows, stored_ms in self._pages(max(0, self._done_ms - overlap_ms)):
+                if rows:
+                    self._client.insert("artifacts", rows, column_names=COLUMNS, settings=_INSERT_SETTINGS)
+                written += len(rows)
+                self._done_ms = max(self._done_ms, stored_ms)
+        return written
+
+    def close(self) -> None:
+        """The connection is closed."""
+        self._client.close()
+
+    def _overlap_ms(self) -> int | None:
+        """How far the next look goes back, None if nothing can have changed."""
+        before_ms, self._newest_ms = self._newest_ms, self._moment(_NEWEST)
+        self._quiet_looks = 0 if before_ms != self._newest_ms else self._quiet_looks + 1
+        is_wide = self._looks % WIDE_EVERY == 0
+        self._looks += 1
+        if self._quiet_looks > (2 * WIDE_EVERY if is_wide else LOOKS_AFTER_CHANGE):
+            return None
+        return WIDE_OVERLAP_MS if is_wide else OVERLAP_MS
+
+    def _moment(self, statement: str) -> int:
+        return int(self._client.query(statement).result_rows[0][0] or 0)
+
+    def _pages(self, from_ms: int) -> Iterator[tuple[list[list[Any]], int]]:
+        """Rows of the artifacts stored from then on, and when the last of them was stored, page by page."""
+        found, to_ms, last = PAGE, from_ms, ""
+        while found == PAGE:
+            bounds: dict[str, Any] = {"from_ms": to_ms, "after": last}
+            result = self._client.query(_LAST_OF_PAGE, parameters=bounds | {"page": PAGE}).result_rows
+            found, (to_ms, last) = result[0]
+            if found:
+                rows = self._client.query(_PAGE, parameters=bounds | {"to_ms": to_ms, "last": last}).result_rows
+                yield [_row(artifact_id, stored_ms, history) for artifact_id, stored_ms, history in rows], to_ms
+
+
+def _row(artifact_id: str, stored_ms: int, history: str) -> list[Any]:
+    events = _histories.decode(history)
+    for event_id, event in events.items():
+        event.event_id = event_id
+    state = fold_artifact(artifact_id, events.values())
+    values = (getattr(state, name) for name in state.__struct_fields__)
+    shown = [
+        "" if value is None and column in TEXTS else value for column, value in zip(COLUMNS[1:], values, strict=True)
+    ]
+    return [stored_ms << COUNT_BITS | min(len(events), (1 << COUNT_BITS) - 1), *shown]
+
+
+async def keep_artifacts(settings: Settings) -> None:
+    """Write the state of every artifact soon after its events are stored, for ever.
+
+    While ClickHouse does not answer nothing is lost: the next run begins where the last one ended.
+    """
+    refresh: ArtifactRefresh | None = None
+    is_failing = False
+    while True:
+        began = time.monotonic()
+        try:
+            if refresh is None:
+                refresh = ArtifactRefresh(await asyncio.to_thread(connect, settings.clickhouse), settings.clickhouse)
+            await asyncio.to_thread(refresh.run_once)
+            is_failing = False
+        except (SinkUnavailable, StoreError, OSError) as error:
+            if not is_failing:
+                log.warning("Artifacts not brought up to date, trying again", reason=str(error) or type(error).__name__)
+            is_failing = True
+            if refresh is not None:
+                refresh.close()
+                refresh = None
+        await asyncio.sleep(max(INTERVAL_SECONDS, REST * (time.monotonic() - began)))
