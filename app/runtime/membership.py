@@ -1,6 +1,8 @@
 """Static membership: a worker notices that another one has taken its place in the group."""
 
+import asyncio
 from collections.abc import Callable
+from typing import Any
 
 from aiokafka import AIOKafkaConsumer
 
@@ -22,7 +24,8 @@ def watch_membership(
     the two would go on like this for ever. A member that was away for longer than its session is no such case.
     """
     coordinator = consumer._coordinator
-    beat, last_good = coordinator._do_heartbeat, now()
+    beat, join, last_good = coordinator._do_heartbeat, coordinator.ensure_active_group, now()
+    is_taken = asyncio.Event()
 
     async def watched() -> bool:
         nonlocal last_good
@@ -31,7 +34,14 @@ def watch_membership(
         if is_good:
             last_good = now()
         elif member_id and not coordinator.member_id and now() - last_good < session_seconds:
+            is_taken.set()
             on_taken()
         return is_good
 
+    async def joined(*arguments: Any) -> Any:
+        if is_taken.is_set():
+            await asyncio.Event().wait()  # until the client stops: joining would throw the other one out
+        return await join(*arguments)
+
     coordinator._do_heartbeat = watched
+    coordinator.ensure_active_group = joined
