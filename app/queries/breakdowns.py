@@ -1,4 +1,4 @@
-"""getStageBreakdown and getOrgBreakdown: snapshots of a range, summed by stage or by organisation."""
+"""Snapshots of a range: as they are, summed by stage (getStageBreakdown) or by organisation (getOrgBreakdown)."""
 
 from typing import Final
 
@@ -7,13 +7,13 @@ from clickhouse_connect.driver.client import Client
 from msgspec import UNSET, UnsetType
 
 from app.domain.event_types import Stage
+from app.domain.windows import DAY_MS
 from app.queries.fields import Answer, PeriodType, PeriodTypeField, RangeParameters
-from app.queries.history import Snapshot, historical_metrics
+from app.queries.history import VIEWS, Snapshot, historical_metrics, mean_latency
 from app.queries.query import Query
 from app.queries.statements import statement
 
-DEFAULT_MS: Final = {"hourly": 86_400_000, "daily": 7 * 86_400_000}
-VIEWS: Final = {"hourly": "snapshots_hourly_at", "daily": "snapshots_daily_at"}
+DEFAULT_MS: Final = {"hourly": DAY_MS, "daily": 7 * DAY_MS}
 LABELS: Final[dict[Stage, str]] = {
     "transcription": "Transcription",
     "claims_extraction": "Claims extraction",
@@ -22,7 +22,7 @@ LABELS: Final[dict[Stage, str]] = {
 }
 
 
-class BreakdownParameters(RangeParameters, frozen=True, kw_only=True):
+class SnapshotParameters(RangeParameters, frozen=True, kw_only=True):
     """Which snapshots; without a range those of the last 24 hours or 7 days."""
 
     period_type: PeriodTypeField = "hourly"
@@ -31,6 +31,12 @@ class BreakdownParameters(RangeParameters, frozen=True, kw_only=True):
         """First and last start of a period."""
         end_ms = now_ms if self.end_time is None else self.end_time
         return (max(0, end_ms - DEFAULT_MS[self.period_type]) if self.start_time is None else self.start_time), end_ms
+
+
+class History(Answer, frozen=True, kw_only=True):
+    """Snapshots of closed periods, oldest first."""
+
+    snapshots: list[Snapshot]
 
 
 class StageFigures(Answer, frozen=True, kw_only=True):
@@ -76,7 +82,14 @@ class Organizations(Answer, frozen=True, kw_only=True):
     organizations: list[OrganizationFigures]
 
 
-def stages(client: Client, parameters: BreakdownParameters, now_ms: int) -> Stages:
+def history(client: Client, parameters: SnapshotParameters, now_ms: int) -> History:
+    """The snapshots of the range, of the platform or of one organisation."""
+    start_ms, end_ms = parameters.window(now_ms)
+    period, organization_id = parameters.period_type, parameters.organization_id
+    return History(snapshots=historical_metrics(client, period, start_ms, end_ms, organization_id, now_ms))
+
+
+def stages(client: Client, parameters: SnapshotParameters, now_ms: int) -> Stages:
     """Outcomes, failure rate and mean latency of each stage over the range."""
     start_ms, end_ms = parameters.window(now_ms)
     period, organization_id = parameters.period_type, parameters.organization_id
@@ -90,12 +103,12 @@ def stages(client: Client, parameters: BreakdownParameters, now_ms: int) -> Stag
     )
 
 
-def organizations(client: Client, parameters: BreakdownParameters, now_ms: int) -> Organizations:
+def organizations(client: Client, parameters: SnapshotParameters, now_ms: int) -> Organizations:
     """Volume, cost, latency and failure rate of each organisation over the range."""
     start_ms, end_ms = parameters.window(now_ms)
     period = parameters.period_type
     result = client.query(
-        statement("organizations").replace("{{ view }}", VIEWS[period]),
+        statement("organizations", VIEWS[period]),
         parameters={
             "now_ms": now_ms,
             "start_ms": start_ms,
@@ -108,25 +121,42 @@ def organizations(client: Client, parameters: BreakdownParameters, now_ms: int) 
 
 
 def _stage(stage: Stage, rows: list[Snapshot]) -> StageFigures:
-    samples = sum(getattr(row, f"{stage}_latency_samples") for row in rows)
-    total = sum(getattr(row, f"avg_{stage}_latency") * getattr(row, f"{stage}_latency_samples") for row in rows)
     failures = sum(getattr(row, f"{stage}_failures") for row in rows)
     count = failures + sum(getattr(row, f"{stage}_successes") for row in rows)
     return StageFigures(
         stage=stage,
         label=LABELS[stage],
-        avg_latency=total / samples if samples else 0.0,
+        avg_latency=mean_latency(stage, rows),
         failure_rate=failures / count if count else 0.0,
         count=count,
     )
 
 
+HISTORY: Final = Query(
+    name="history",
+    path="/api/v1/metrics/history",
+    summary="Snapshots of past hours and days",
+    description="Figures of closed periods of the platform or of one organisation, oldest first.",
+    parameters=SnapshotParameters,
+    answer=History,
+    run=history,
+    rows="snapshots",
+    columns=(
+        "periodStart",
+        "artifactsReceived",
+        "artifactsCompleted",
+        "artifactsFailed",
+        "totalClaimsExtracted",
+        "totalAICost",
+        "p95EndToEndLatency",
+    ),
+)
 STAGES: Final = Query(
     name="stages",
     path="/api/v1/stages",
     summary="Figures of each stage",
     description="Outcomes, failure rate and mean latency of the four stages, from snapshots.",
-    parameters=BreakdownParameters,
+    parameters=SnapshotParameters,
     answer=Stages,
     run=stages,
     rows="stages",
@@ -137,7 +167,7 @@ ORGANIZATIONS: Final = Query(
     path="/api/v1/organizations",
     summary="Figures of each organisation",
     description="Volume, cost, latency and failure rate of each organisation, from snapshots.",
-    parameters=BreakdownParameters,
+    parameters=SnapshotParameters,
     answer=Organizations,
     run=organizations,
     rows="organizations",

@@ -3,10 +3,7 @@
 SELECT page.*, multiIf(organizationId = '', '', known.name = '', 'Unknown', known.name) AS orgName
 FROM (
   SELECT
-      toString(eventId) AS id,
-      eventType, timestamp, timeWindow, artifactId, voiceNoteId, organizationId, coachUserId, pipelineStage,
-      stageStartedAt, stageCompletedAt, durationMs, previousStatus, newStatus, errorMessage, errorCode,
-      toJSONString(metadata) AS metadata_json
+      {{ event_columns }}
   FROM event_copies_at(now_ms = {now_ms:Int64})
   WHERE ts >= fromUnixTimestamp64Milli({from_ms:Int64}, 'UTC') AND ts <= fromUnixTimestamp64Milli({to_ms:Int64}, 'UTC')
     AND (organizationId, eventType, ts, eventId, log_order) IN (

@@ -34,8 +34,7 @@ kinds AS (
            'names_settled', toString(eventType)) AS kind,
         arrayFilter(start -> start.4 = pipelineStage AND start.1 <= timestamp, started) AS before,
         multiIf(
-            NOT has(['transcription_completed', 'claims_extracted', 'entity_resolution_completed',
-                     'entity_needs_disambiguation', 'drafts_generated'], kind), NULL,
+            kind NOT IN stage_ends, NULL,
             stageStartedAt IS NOT NULL AND stageCompletedAt IS NOT NULL, stageCompletedAt - stageStartedAt,
             durationMs IS NOT NULL, durationMs,
             notEmpty(before), ifNull(stageCompletedAt, timestamp) - arrayMax(before).3,
@@ -46,20 +45,7 @@ kinds AS (
     UNION ALL
     SELECT intDiv(completed_ms - {start_ms:Int64}, {size_ms:Int64}), 'end_to_end', [], completed_ms - received_ms, 0
     FROM (
-        SELECT
-            toInt64(substring(min(receipt) AS received, 1, 20)) AS received_ms,
-            toInt64(substring(min(completion) AS completed, 1, 20)) AS completed_ms,
-            substring(if(length(completed) > 56, completed, received), 57) AS organization
-        FROM artifact_links
-        WHERE artifactId IN (
-            SELECT artifactId
-            FROM artifact_links
-            WHERE completion >= leftPad(toString({start_ms:Int64}), 20, '0')
-              AND completion < leftPad(toString({end_ms:Int64}), 20, '0'))
-        GROUP BY artifactId
-        HAVING received != '~' AND completed_ms >= received_ms AND completed_ms >= {start_ms:Int64}
-           AND completed_ms < {end_ms:Int64}
-           AND ({organization_id:String} = '' OR organization = {organization_id:String})
+{{ end_to_end_samples }}
     )
 )
 SELECT

@@ -1,14 +1,15 @@
 """Snapshots of past hours and days."""
 
-from functools import cache
-from importlib.resources import files
+from collections.abc import Sequence
 from typing import Any, Final, Literal
 
 import msgspec
 from clickhouse_connect.driver.client import Client
 
+from app.queries.statements import statement
+
 PeriodType = Literal["hourly", "daily"]
-_VIEWS: Final = {"hourly": "snapshots_hourly_at", "daily": "snapshots_daily_at"}
+VIEWS: Final = {"hourly": "snapshots_hourly_at", "daily": "snapshots_daily_at"}
 # ClickHouse's DateTime64 ends here; a bound beyond it means the same.
 _LATEST_MS: Final = 4_102_444_800_000
 
@@ -85,7 +86,7 @@ def historical_metrics(  # noqa: PLR0913, PLR0917  (the question has these parts
     raises. Source: getHistoricalMetrics of the domain.
     """
     result = client.query(
-        _statement(period_type),
+        statement("history", VIEWS[period_type]),
         parameters={
             "now_ms": now_ms,
             "start_ms": min(max(start_ms, 0), _LATEST_MS),
@@ -97,10 +98,11 @@ def historical_metrics(  # noqa: PLR0913, PLR0917  (the question has these parts
     return [_snapshot(row, period_type, organization_id) for row in result.named_results()]
 
 
-@cache
-def _statement(period_type: PeriodType) -> str:
-    text = (files(__package__) / "history.sql").read_text(encoding="utf-8")
-    return text.replace("{{ view }}", _VIEWS[period_type])
+def mean_latency(stage: str, rows: Sequence[Snapshot]) -> float:
+    """Mean duration of a stage over periods, each with the weight of its samples; 0 without any."""
+    samples = sum(getattr(row, f"{stage}_latency_samples") for row in rows)
+    total = sum(getattr(row, f"avg_{stage}_latency") * getattr(row, f"{stage}_latency_samples") for row in rows)
+    return total / samples if samples else 0.0
 
 
 def _snapshot(row: dict[str, Any], period_type: PeriodType, organization_id: str | None) -> Snapshot:

@@ -1,11 +1,11 @@
 """Events as they are stored, for readers who follow them live."""
 
 from collections.abc import Mapping
-from functools import cache
-from importlib.resources import files
 from typing import Any, Final, NamedTuple
 
 from clickhouse_connect.driver.client import Client
+
+from app.queries.statements import statement
 
 OF_EACH: Final = 100
 """Most events of one organisation in one answer: a person follows no more, and a backlog would never end."""
@@ -34,7 +34,7 @@ def new_events(client: Client, offsets: Mapping[int, int], stored_ms: int, visib
         "of_each": OF_EACH,
         "most": MOST,
     }
-    result = client.query(_statement(), parameters=parameters)
+    result = client.query(statement("new_events"), parameters=parameters)
     after = dict(offsets)
     events = []
     for row in result.named_results():
@@ -59,8 +59,3 @@ def _present(row: dict[str, Any]) -> dict[str, Any]:
     metadata = {name: value for name, value in row.pop("metadata").items() if value is not None}
     event = {name: value for name, value in row.items() if value is not None and value != ""}
     return {**event, "metadata": metadata} if metadata else event
-
-
-@cache
-def _statement() -> str:
-    return (files(__package__) / "new_events.sql").read_text(encoding="utf-8")

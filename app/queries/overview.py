@@ -8,7 +8,7 @@ from msgspec import UNSET, UnsetType
 from app.domain.event_types import STAGES, Stage
 from app.domain.windows import DAY_MS, HOUR_MS, MINUTE_MS
 from app.queries.fields import Answer, Parameters
-from app.queries.history import Snapshot, historical_metrics
+from app.queries.history import Snapshot, historical_metrics, mean_latency
 from app.queries.minutes import Buckets, Figures, figures
 from app.queries.pipeline_state import PipelineState, pipeline_state
 from app.queries.query import Query
@@ -95,16 +95,13 @@ def _flow(client: Client, organization_id: str | None, state: PipelineState, now
 def _flow_stage(stage: Stage, last: Figures, before: list[Snapshot], queue_depth: int) -> FlowStage:
     if stage == "ingestion":
         return FlowStage(stage=stage, count=last.artifacts_received, failures=0, queue_depth=queue_depth)
-    mean, number = f"avg_{stage}_latency", f"{stage}_latency_samples"
-    samples = sum(getattr(row, number) for row in before)
-    total = sum(getattr(row, mean) * getattr(row, number) for row in before)
     return FlowStage(
         stage=stage,
         count=getattr(last, f"{stage}_successes"),
         failures=getattr(last, f"{stage}_failures"),
         queue_depth=queue_depth,
-        avg_latency=getattr(last, mean),
-        baseline_latency=total / samples if samples else 0.0,
+        avg_latency=getattr(last, f"avg_{stage}_latency"),
+        baseline_latency=mean_latency(stage, before),
     )
 
 

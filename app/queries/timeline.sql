@@ -1,9 +1,6 @@
 -- Events of one artifact, oldest first, each once.
 SELECT
-    toString(eventId) AS id,
-    eventType, timestamp, timeWindow, artifactId, voiceNoteId, organizationId, coachUserId, pipelineStage,
-    stageStartedAt, stageCompletedAt, durationMs, previousStatus, newStatus, errorMessage, errorCode,
-    toJSONString(metadata) AS metadata_json
+    {{ event_columns }}
 FROM event_copies_at(now_ms = {now_ms:Int64})
 WHERE artifactId = {artifact_id:String}
   AND ({organization_id:String} = '' OR organizationId = {organization_id:String})

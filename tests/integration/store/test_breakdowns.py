@@ -10,7 +10,7 @@ from clickhouse_connect.driver.client import Client
 
 from agents.roll_up import RollUp
 from app.domain.recount import recount
-from app.queries.breakdowns import BreakdownParameters, organizations, stages
+from app.queries.breakdowns import SnapshotParameters, organizations, stages
 from app.runtime.settings import Settings
 from tests.integration.store.rows import insert, line_of
 from tests.sample_log import read_expected, read_log
@@ -39,7 +39,7 @@ def sample_lines() -> list[dict[str, Any]]:
 
 
 def test_breakdowns_are_sums_of_snapshots(store: Client, settings: Settings) -> None:
-    whole = BreakdownParameters(period_type="daily", start_time=FIRST, end_time=NOW)
+    whole = SnapshotParameters(period_type="daily", start_time=FIRST, end_time=NOW)
     assert stages(store, whole, NOW).stages == []
     assert organizations(store, whole, NOW).organizations == []
     insert(store, sample_lines())
