@@ -59,7 +59,7 @@ def overview(client: Client, parameters: Parameters, now_ms: int) -> Overview:
     today = _row(client, "today", {**scope, "start_ms": day_ms, "end_ms": day_ms + DAY_MS})
     way = _row(client, "end_to_end", {**scope, "start_ms": now_ms + 1 - DAY_MS, "end_ms": now_ms + 1})
     breaker = _row(client, "breaker", {"now_ms": now_ms})
-    state = pipeline_state(client, organization_id, now_ms)
+    state = pipeline_state(client, organization_id)
     finished = today["completed"] + today["failed"]
     return Overview(
         organization_id=organization_id or UNSET,

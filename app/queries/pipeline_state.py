@@ -16,9 +16,7 @@ class PipelineState:
     open_disambiguations: int
 
 
-def pipeline_state(client: Client, organization_id: str | None, now_ms: int) -> PipelineState:
-    """The state of all artifacts with a visible event; an artifact's organisation is the latest that it carried."""
-    rows = client.query(
-        statement("artifacts_now"), parameters={"now_ms": now_ms, "organization_id": organization_id or ""}
-    ).result_rows
+def pipeline_state(client: Client, organization_id: str | None) -> PipelineState:
+    """The state of all artifacts, however old they are; an artifact's organisation is the latest that it carried."""
+    rows = client.query(statement("artifacts_now"), parameters={"organization_id": organization_id or ""}).result_rows
     return PipelineState({stage: active for stage, active, _ in rows}, sum(waiting for _, _, waiting in rows))

@@ -8,6 +8,7 @@ import msgspec
 import pytest
 from clickhouse_connect.driver.client import Client
 
+from app.artifact_refresh import ArtifactRefresh
 from app.domain import rollups
 from app.domain.event_types import STAGES
 from app.domain.recount import AcceptedEvent, recount
@@ -18,6 +19,7 @@ from app.queries.fields import Parameters, RangeParameters
 from app.queries.minutes import minutes
 from app.queries.overview import overview
 from app.queries.stage_errors import StageErrorsParameters, stage_errors
+from app.runtime.settings import Settings
 from tests.integration.store.rows import insert, line_of
 from tests.sample_log import read_expected, read_log
 
@@ -28,12 +30,13 @@ ACTIVE = ("received", "transcribing", "transcribed", "processing")
 
 
 @pytest.fixture
-def sample(store: Client) -> list[AcceptedEvent]:
+def sample(store: Client, settings: Settings) -> list[AcceptedEvent]:
     """Accepted events of the sample, part of them stored twice, as after a crash."""
     accepted = recount(read_log("events.ndjson")).accepted
     lines = [line_of(each) for each in accepted]
     for half in (lines, lines[:500]):
         insert(store, half)
+    ArtifactRefresh(store, settings.clickhouse).run_once()
     return accepted
 
 
