@@ -15,18 +15,13 @@ from app.runtime.organization_records import BadName, read_name
 from app.runtime.settings import ClickHouseSettings, Settings
 from app.runtime.telemetry import Telemetry
 from app.runtime.topics import Topics
-from sinks.clickhouse.client import StoreError, clear_errors, connect
+from sinks.clickhouse.client import DURABLE_INSERT, StoreError, clear_errors, connect
 
 log = structlog.get_logger(__name__)
 
 POLL_MS = 1_000
 BATCH = 5_000
 RETRY_SECONDS = 5.0
-INSERT_SETTINGS = {
-    "async_insert": 0,
-    # A repeated insert must not be taken for a copy of one that was lost when ClickHouse was killed.
-    "insert_deduplicate": 0,
-}
 
 
 class NameRow(NamedTuple):
@@ -101,6 +96,6 @@ def _insert(settings: ClickHouseSettings, rows: list[NameRow]) -> None:
     client = connect(settings)
     try:
         with clear_errors(settings):
-            client.insert("organization_names", rows, column_names=COLUMNS, settings=INSERT_SETTINGS)
+            client.insert("organization_names", rows, column_names=COLUMNS, settings=DURABLE_INSERT)
     finally:
         client.close()

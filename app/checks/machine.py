@@ -1,11 +1,11 @@
 """Whether this machine and its environment fit."""
 
-import ipaddress
 import os
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from app.checks.finding import Finding
+from app.runtime.loopback import is_loopback
 from app.runtime.settings import Settings, unknown_names
 
 
@@ -19,7 +19,7 @@ def check_names() -> Finding:
 def check_data_folder(settings: Settings) -> list[Finding]:
     """Whether the local stack can write its folder; nothing to say where Kafka and ClickHouse run elsewhere."""
     hosts = [_host(f"//{settings.kafka.bootstrap.split(',')[0]}"), _host(settings.clickhouse.url)]
-    if not any(map(_is_here, hosts)):
+    if not any(map(is_loopback, hosts)):
         return []
     folder = settings.local.data_dir.expanduser().absolute()
     existing = next(path for path in (folder, *folder.parents) if path.exists())
@@ -40,10 +40,3 @@ def _host(url: str) -> str:
         return urlsplit(url).hostname or ""
     except ValueError:
         return ""
-
-
-def _is_here(host: str) -> bool:
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -3,7 +3,6 @@
 import argparse
 import asyncio
 import fcntl
-import ipaddress
 import json
 import os
 import signal
@@ -21,6 +20,7 @@ from app.local.clickhouse_http import Endpoint
 from app.local.clickhouse_request import User
 from app.runtime.errors import VoicemonError
 from app.runtime.logs import configure_logs
+from app.runtime.loopback import is_loopback
 from app.runtime.passwords import current_password
 from app.runtime.settings import Settings
 
@@ -54,11 +54,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _check_loopback(host: str) -> None:
-    try:
-        is_loopback = host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        is_loopback = False
-    if not is_loopback:
+    if not is_loopback(host):
         raise VoicemonError(f"The embedded ClickHouse listens on loopback only: use 127.0.0.1 instead of {host}.")
 
 

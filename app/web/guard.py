@@ -9,6 +9,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from app.runtime.errors import VoicemonError
+from app.runtime.loopback import is_loopback
 from app.runtime.settings import WebSettings
 from app.web.keys import WORKER
 from app.web.responses import ApiError
@@ -138,14 +139,6 @@ async def protect(request: web.Request, response: web.StreamResponse) -> None:
         response.headers.setdefault(name, value)
     response.headers.setdefault("Cache-Control", "no-store")
     response.headers.popall("Server", None)
-
-
-def is_loopback(host: str) -> bool:
-    """True if only this machine reaches that address."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def wants_page(request: web.Request) -> bool:

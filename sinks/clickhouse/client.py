@@ -1,6 +1,5 @@
 """Connections to ClickHouse over HTTP or HTTPS."""
 
-import ipaddress
 import logging
 import ssl
 from collections.abc import Mapping
@@ -13,6 +12,7 @@ from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.httputil import get_pool_manager
 
 from app.runtime.errors import VoicemonError
+from app.runtime.loopback import is_loopback
 from app.runtime.passwords import current_password, masked_url, read_setting_file
 from app.runtime.settings import ClickHouseSettings
 from sinks.clickhouse.explain import StoreError, clear_errors, explain
@@ -25,6 +25,14 @@ DEFAULT_PORTS = {"http": 8123, "https": 8443}
 QUIET_LOGGERS = ("urllib3.connectionpool", "clickhouse_connect")
 THIS_MACHINE = ("127.0.0.1", "localhost", "::1")
 OFF = ("0", "false", "")
+DURABLE_INSERT = {
+    # The default of ClickHouse 26 gathers small inserts of many clients, and answers before rows are durable.
+    "async_insert": "0",
+    # ClickHouse notes an insert as done before it moves the part into place: killed between the two, it would take the
+    # retry for a copy and drop its rows without a word.
+    "insert_deduplicate": "0",
+}
+"""Settings of every insert: an answer means that the rows are there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +101,7 @@ def _pool(settings: ClickHouseSettings, address: _Address) -> dict[str, Any]:
                 f"VOICEMON_CLICKHOUSE_TLS_CA_FILE names {ca_file}, which holds no certificate: it must be a PEM file"
             ) from error
     ca_cert = None if ca_file is None else str(ca_file)
-    if _is_loopback(address.host):
+    if is_loopback(address.host):
         # The library would take a proxy from the environment, which cannot reach our loopback.
         return {"pool_mgr": get_pool_manager(ca_cert=ca_cert)}
     return {"dedicated_pool": True, "ca_cert": ca_cert}
@@ -143,12 +151,3 @@ def _refuse_parameters(query: str) -> None:
             f"VOICEMON_CLICKHOUSE_URL has parameters ({', '.join(parameters) or 'unreadable'}): remove them and put "
             "settings into the user's profile on the server"
         )
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

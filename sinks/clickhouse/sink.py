@@ -17,7 +17,7 @@ from clickhouse_connect.driver.exceptions import Error
 from app.runtime.errors import RowRefused, SinkUnavailable, VoicemonError
 from app.runtime.settings import ClickHouseSettings
 from sinks.base import Batch, RefusedRow, Row, WriteResult
-from sinks.clickhouse.client import connect, insert_codec
+from sinks.clickhouse.client import DURABLE_INSERT, connect, insert_codec
 from sinks.clickhouse.errors import TooManyPartitions, classify, outage, unreachable
 from sinks.clickhouse.explain import AUTHENTICATION_FAILED
 from sinks.clickhouse.rows import event_time_ms
@@ -31,14 +31,9 @@ REFUSALS_IN_A_ROW = 100
 PROBES = 16
 """Refusals within one write before such a suspicion ends it: enough to find good rows behind bad ones."""
 
-INSERT_SETTINGS = {
+INSERT_SETTINGS = DURABLE_INSERT | {
     # A key that the table lacks means an old schema: refuse it rather than drop its value silently.
     "input_format_skip_unknown_fields": "0",
-    # The default of ClickHouse 26 gathers small inserts of many clients; ours are large already.
-    "async_insert": "0",
-    # ClickHouse notes an insert as done before it moves the part into place: killed between the two, it would take the
-    # retry for a copy and drop its rows without a word.
-    "insert_deduplicate": "0",
 }
 MATCH_CASE = {
     # Otherwise a key in another case fills a column too. Servers before 26.4 know no other way, nor this setting.
