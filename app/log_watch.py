@@ -31,8 +31,11 @@ async def until_partitions_are_added(settings: KafkaSettings, known: int) -> Non
     while True:
         with suppress(KafkaError, OSError):  # readiness tells of a Kafka that is away
             async with connected(state_consumer(settings)) as consumer:
-                if len(await topic_partitions(consumer, topic)) > known:
-                    return
+                while True:
+                    await consumer._client.force_metadata_update()
+                    if len(await topic_partitions(consumer, topic)) > known:
+                        return
+                    await asyncio.sleep(LOOK_SECONDS)
         await asyncio.sleep(LOOK_SECONDS)
 
 
