@@ -145,8 +145,12 @@ class Ingest:
     stores_rows: bool = True
     append_ms: dict[int, int] = field(default_factory=dict)
     records_taken: int = 0
+    _sieve: Sieve = field(init=False)
     _last_offset: dict[int, tuple[int, int]] = field(default_factory=dict)
     _open: defaultdict[int, deque[tuple[Consumer, Range]]] = field(default_factory=lambda: defaultdict(deque))
+
+    def __post_init__(self) -> None:
+        self._sieve = Sieve(self.limits, self.telemetry, self.stores_rows)
 
     async def take(self, new: Range, consumer: Consumer) -> None:
         """Count a range and hand its rows to the sink; a range forgotten meanwhile is left to its next reading.
@@ -247,7 +251,7 @@ class Ingest:
         """Decode, filter and count a slice; its counts and ids are in the tables afterwards."""
         counters, seen = self.counters.partition(partition), self.seen.partition(partition)
         last_offset, is_replay = records[-1].offset, records[-1].offset <= seen.covered
-        outcome = Sieve(self.limits, self.telemetry, self.stores_rows).sift(partition, records, counters, seen)
+        outcome = self._sieve.sift(partition, records, counters, seen)
         counters.advance(outcome.watermark_ms)
         if last_offset > counters.applied:
             counters.apply(outcome.tally, last_offset)

@@ -12,7 +12,7 @@ from clickhouse_connect.driver.client import Client
 from app.domain.artifacts import ArtifactEvent, ArtifactState, fold_artifact
 from app.runtime.errors import SinkUnavailable
 from app.runtime.settings import ClickHouseSettings, Settings
-from sinks.clickhouse.client import StoreError, clear_errors, connect
+from sinks.clickhouse.client import DURABLE_INSERT, StoreError, clear_errors, connect
 
 log = structlog.get_logger(__name__)
 
@@ -29,22 +29,12 @@ REST: Final = 4
 COUNT_BITS: Final = 20
 COLUMNS: Final = ("version", *ArtifactState.__struct_encode_fields__)
 TEXTS: Final = frozenset(
-    {
-        "status",
-        "organizationId",
-        "coachUserId",
-        "voiceNoteId",
-        "sourceChannel",
-        "stage",
-        "failedStage",
-        "lastErrorMessage",
-        "lastErrorCode",
-        "waitingFor",
-    }
+    field.encode_name for field in msgspec.structs.fields(ArtifactState) if field.type == (str | None)
 )
 
-_FIRST: Final = "SELECT bitShiftRight(max(version), 20) FROM artifacts"
-_NEWEST: Final = "SELECT toUnixTimestamp64Milli(max(last_stored)) FROM artifact_state"
+_FIRST: Final = f"SELECT bitShiftRight(max(version), {COUNT_BITS}) FROM artifacts"  # noqa: S608  (a number of ours)
+# Of all events, those without an artifact among them: a few rows, while artifact_state has one for each artifact.
+_NEWEST: Final = "SELECT toUnixTimestamp64Milli(max(last_stored)) FROM hour_activity"
 # Artifacts in the order in which they were stored last, so that the newest row of the table says how far it is.
 _LAST_OF_PAGE: Final = """
 SELECT count(), max((stored_ms, artifactId)) FROM (
@@ -68,11 +58,6 @@ WHERE artifactId IN (
 GROUP BY artifactId
 ORDER BY known_ms, artifactId
 SETTINGS output_format_json_quote_64bit_integers = 0"""
-_INSERT_SETTINGS: Final = {
-    "async_insert": "0",
-    # The same rows again after a lost answer are no mistake: they replace themselves.
-    "insert_deduplicate": "0",
-}
 _histories: Final = msgspec.json.Decoder(dict[str, ArtifactEvent])
 
 
@@ -102,7 +87,7 @@ class ArtifactRefresh:
             written = 0
             for rows, stored_ms in self._pages(max(0, self._done_ms - overlap_ms)):
                 if rows:
-                    self._client.insert("artifacts", rows, column_names=COLUMNS, settings=_INSERT_SETTINGS)
+                    self._client.insert("artifacts", rows, column_names=COLUMNS, settings=DURABLE_INSERT)
                 written += len(rows)
                 self._done_ms = max(self._done_ms, stored_ms)
         return written
