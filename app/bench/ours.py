@@ -1,6 +1,5 @@
 """A whole worker of ours: Faust app, tables and changelogs, commits, views; only the rows are not stored."""
 
-import asyncio
 import time
 from collections.abc import Callable, Generator
 from typing import Any, ParamSpec, TypeVar
@@ -8,11 +7,9 @@ from typing import Any, ParamSpec, TypeVar
 from aiokafka.producer.sender import Sender
 
 from app.bench.lap import Lap, Result, Task
+from app.bench.worker import LapTelemetry, run_worker, worker_settings
 from app.runtime.follower import ChangelogFollower
-from app.runtime.settings import Settings
 from app.runtime.state_table import StateTable
-from app.runtime.telemetry import Telemetry
-from app.worker import Worker
 from tables.partition_counters import PartitionCounters
 from tables.seen_events import PartitionSeen
 
@@ -20,25 +17,19 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-class LapTelemetry(Telemetry):
-    """Counts what is counted: the clock starts with the first slice and stops with the last."""
+class CountedTelemetry(LapTelemetry):
+    """The clock starts with the first slice and stops with the last."""
 
     def __init__(self, lap: Lap) -> None:
-        super().__init__()
-        self.accepted = 0
-        self.seen = 0
-        self.lap = lap
+        super().__init__(lap)
         self.stopwatch = Stopwatch()
-        self.finished: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
 
     def events_counted(self, accepted: int, duplicates: int, late: int) -> None:
         """A slice of the log was counted."""
         super().events_counted(accepted, duplicates, late)
-        self.accepted += accepted
-        self.seen += accepted + duplicates
         self.lap.start(before=self.seen)
-        if self.seen >= self.lap.events and not self.finished.done():
-            self.finished.set_result(self.lap.result(self.accepted, self.stopwatch.seconds))
+        if self.seen >= self.lap.events:
+            self.finish(self.lap.result(self.accepted, self.stopwatch.seconds))
 
 
 class Stopwatch:
@@ -116,23 +107,6 @@ def watch_state(watch: Stopwatch) -> None:
 
 async def count_with_ours(task: Task) -> Result:
     """Events counted by a worker as `voicemon worker` runs it, with `ingest.store_rows` off."""
-    telemetry = LapTelemetry(Lap(task.events))
+    telemetry = CountedTelemetry(Lap(task.events))
     watch_state(telemetry.stopwatch)
-    stop = asyncio.Event()
-    work = asyncio.create_task(Worker(ours_settings(task), telemetry=telemetry).run(stop))
-    try:
-        ends: set[asyncio.Future[Any]] = {work, telemetry.finished}
-        await asyncio.wait(ends, timeout=task.seconds, return_when=asyncio.FIRST_COMPLETED)
-        if work.done():
-            await work
-        return await asyncio.wait_for(telemetry.finished, 0.1)
-    finally:
-        stop.set()
-        await work
-
-
-def ours_settings(task: Task) -> Settings:
-    """The defaults, on the topic of the measurement; the views listen on any free port."""
-    settings = Settings.model_validate({"ingest": {"store_rows": False}, "web": {"port": 0}})
-    topic = {"topic_prefix": task.prefix, "group": task.group, "partitions": task.partitions}
-    return settings.model_copy(update={"kafka": task.kafka().model_copy(update=topic)})
+    return await run_worker(task, worker_settings(task, {"ingest": {"store_rows": False}}), telemetry)

@@ -15,7 +15,7 @@ import msgspec
 from app.bench.events import Load, fill_topic
 from app.bench.lap import Result, Task
 from app.bench.quix import is_installed
-from app.local.stack import LocalStack
+from app.local.stack import LocalStack, Name
 from app.runtime.broker import prepare_topics
 from app.runtime.errors import VoicemonError
 from app.runtime.kafka_access import is_secured, without_security
@@ -84,7 +84,7 @@ def compare(
     for round_number in range(1, rounds + 1):
         for name, results in found.items():
             at = f"{prefix}short_" if name in SHORT else prefix
-            result = measure(_task(settings, name, at, round_number, loads[at]), TITLES[name])
+            result = measure(task_of(settings, name, at, round_number, loads[at]), TITLES[name])
             say(f"round {round_number} of {rounds}: {TITLES[name]}: {result.events_per_second:,.0f} events/s")
             _check(name, result, loads[at])
             results.append(result)
@@ -107,12 +107,15 @@ def _missing(settings: Settings) -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def own_broker(settings: Settings, say: Callable[[str], None]) -> Iterator[Settings]:
-    """Settings that point at a broker that lives as long as the block, with its data in a temporary folder."""
+def own_services(settings: Settings, names: Sequence[Name], say: Callable[[str], None]) -> Iterator[Settings]:
+    """Settings that point at services that live as long as the block, with their data in a temporary folder."""
     with tempfile.TemporaryDirectory(prefix="voicemon-bench-") as folder:
         local = settings.local.model_copy(update={"data_dir": Path(folder)})
-        with LocalStack(settings.model_copy(update={"local": local}), ("kafka",), say=say) as stack:
-            yield settings.model_copy(update={"kafka": without_security(settings.kafka, stack.kafka_bootstrap)})
+        with LocalStack(settings.model_copy(update={"local": local}), names, say=say) as stack:
+            kafka, clickhouse = without_security(settings.kafka, stack.kafka_bootstrap), settings.clickhouse
+            if "clickhouse" in names:
+                clickhouse = clickhouse.model_copy(update={"url": stack.clickhouse_url})
+            yield settings.model_copy(update={"kafka": kafka, "clickhouse": clickhouse})
 
 
 def filled(settings: Settings, prefix: str, load: Load, say: Callable[[str], None]) -> int:
@@ -127,7 +130,8 @@ def filled(settings: Settings, prefix: str, load: Load, say: Callable[[str], Non
     return asyncio.run(fill_topic(kafka, Topics(prefix).events, load, say))
 
 
-def _task(settings: Settings, name: str, prefix: str, round_number: int, load: Load) -> Task:
+def task_of(settings: Settings, name: str, prefix: str, round_number: int, load: Load) -> Task:
+    """What a contender is told in one round, on the log that the prefix names."""
     return Task(
         contender=name,
         bootstrap=settings.kafka.bootstrap,

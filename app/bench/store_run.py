@@ -1,10 +1,8 @@
 """The comparison of ways into ClickHouse: one log, every contender in turn, each with a database of its own."""
 
 import contextlib
-import tempfile
 import uuid
-from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
+from collections.abc import Callable, Sequence
 from statistics import median
 
 import msgspec
@@ -12,16 +10,13 @@ from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from app.bench.events import Load
 from app.bench.lap import Result, Task
-from app.bench.run import filled, measure
-from app.local.stack import LocalStack
+from app.bench.run import START_SECONDS, filled, measure, task_of
 from app.runtime.errors import VoicemonError
-from app.runtime.kafka_access import is_secured, without_security
 from app.runtime.settings import Settings
 from sinks.clickhouse.client import connect
 from sinks.clickhouse.schema import migrate
 
 SLOWEST_EVENTS_PER_SECOND = 2_000
-START_SECONDS = 60.0
 
 STORE_TITLES = {
     "engine": "engine alone",
@@ -74,28 +69,11 @@ def compare_stores(
     return StoreReport(load.events, load.organizations, load.partitions, rounds, size, _summaries(found))
 
 
-@contextlib.contextmanager
-def own_services(settings: Settings, say: Callable[[str], None]) -> Iterator[Settings]:
-    """Settings that point at a broker and an engine that live as long as the block."""
-    with tempfile.TemporaryDirectory(prefix="voicemon-bench-") as folder:
-        local = settings.local.model_copy(update={"data_dir": Path(folder)})
-        with LocalStack(settings.model_copy(update={"local": local}), say=say) as stack:
-            kafka = without_security(settings.kafka, stack.kafka_bootstrap)
-            clickhouse = settings.clickhouse.model_copy(update={"url": stack.clickhouse_url})
-            yield settings.model_copy(update={"kafka": kafka, "clickhouse": clickhouse})
-
-
 def _task(settings: Settings, name: str, prefix: str, number: int, load: Load) -> Task:
-    return Task(
-        contender=name,
-        bootstrap=settings.kafka.bootstrap,
-        prefix=prefix,
-        group=f"{name}_{number}",
-        events=load.events,
-        partitions=load.partitions,
+    return msgspec.structs.replace(
+        task_of(settings, name, prefix, number, load),
         seconds=START_SECONDS + load.events / SLOWEST_EVENTS_PER_SECOND,
         database=f"{prefix}{name}_{number}",
-        is_secured=is_secured(settings.kafka),
     )
 
 

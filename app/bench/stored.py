@@ -11,14 +11,13 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from clickhouse_connect.driver.client import Client
 
 from app.bench.lap import Lap, Result, Task
-from app.domain.events import AgeLimits, Anomalies, decode_event
+from app.bench.worker import LapTelemetry, run_worker, worker_settings
+from app.domain.events import AgeLimits, Anomalies, Metadata, decode_event
 from app.main import FETCH_BYTES
 from app.runtime.clock import SystemClock
 from app.runtime.kafka_access import client_options
 from app.runtime.settings import ClickHouseSettings, Settings
-from app.runtime.telemetry import Telemetry
 from app.runtime.topics import Topics
-from app.worker import Worker
 from sinks.base import RefusedRow, Row
 from sinks.clickhouse.client import connect
 from sinks.clickhouse.rows import encode_row
@@ -30,10 +29,7 @@ TEXTS = (
     "errorMessage", "errorCode",
 )  # fmt: skip
 NUMBERS = ("stageStartedAt", "stageCompletedAt", "durationMs")
-METADATA = (
-    "sourceChannel", "transcriptDuration", "transcriptWordCount", "confidenceScore", "claimCount", "entityCount",
-    "draftCount", "autoResolvedCount", "disambiguationCount", "aiModel", "aiCost", "retryAttempt",
-)  # fmt: skip
+METADATA = Metadata.__struct_encode_fields__
 PLACE = ("source_partition", "source_offset", "append_time_ms")
 COLUMNS = ("eventId", "eventType", "timestamp", *TEXTS, *NUMBERS, "metadata", *PLACE)
 
@@ -159,21 +155,17 @@ def _values(event: dict[str, Any], record: Any) -> list[Any]:
     ]  # fmt: skip
 
 
-class StoredTelemetry(Telemetry):
+class StoredTelemetry(LapTelemetry):
     """The clock runs from the first slice counted until every accepted row is stored."""
 
     def __init__(self, lap: Lap) -> None:
-        super().__init__()
-        self.lap = lap
-        self.seen = self.accepted = self.rows = 0
-        self.finished: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
+        super().__init__(lap)
+        self.rows = 0
 
     def events_counted(self, accepted: int, duplicates: int, late: int) -> None:
         """A slice of the log was counted."""
         super().events_counted(accepted, duplicates, late)
         self.lap.start()
-        self.accepted += accepted
-        self.seen += accepted + duplicates
         self._look()
 
     def rows_stored(self, count: int, seconds: float) -> None:
@@ -183,31 +175,14 @@ class StoredTelemetry(Telemetry):
         self._look()
 
     def _look(self) -> None:
-        is_all = self.seen >= self.lap.events and self.rows >= self.accepted
-        if is_all and not self.finished.done():
-            self.finished.set_result(self.lap.result(self.accepted))
+        if self.seen >= self.lap.events and self.rows >= self.accepted:
+            self.finish(self.lap.result(self.accepted))
 
 
 async def whole_worker(task: Task) -> Result:
     """A worker as `voicemon worker` runs it: counters, changelogs, rows, snapshots."""
-    telemetry, stop = StoredTelemetry(Lap(task.events)), asyncio.Event()
-    work = asyncio.create_task(Worker(_worker_settings(task), telemetry=telemetry).run(stop))
-    try:
-        ends: set[asyncio.Future[Any]] = {work, telemetry.finished}
-        await asyncio.wait(ends, timeout=task.seconds, return_when=asyncio.FIRST_COMPLETED)
-        if work.done():
-            await work
-        return await asyncio.wait_for(telemetry.finished, 0.1)
-    finally:
-        stop.set()
-        await work
-
-
-def _worker_settings(task: Task) -> Settings:
-    topic = {"topic_prefix": task.prefix, "group": task.group, "partitions": task.partitions}
-    settings = Settings.model_validate({"web": {"port": 0}})
-    kafka = task.kafka().model_copy(update=topic)
-    return settings.model_copy(update={"kafka": kafka, "clickhouse": store_settings(task)})
+    settings = worker_settings(task, {}).model_copy(update={"clickhouse": store_settings(task)})
+    return await run_worker(task, settings, StoredTelemetry(Lap(task.events)))
 
 
 async def _fetched(task: Task) -> AsyncIterator[tuple[TopicPartition, Sequence[Any]]]:

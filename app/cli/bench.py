@@ -1,6 +1,7 @@
 """`voicemon bench …`: how fast a worker counts and stores beside others, and how long snapshots take."""
 
 import contextlib
+from collections.abc import Collection
 from typing import Annotated
 
 import msgspec
@@ -8,8 +9,8 @@ import typer
 
 from app.bench.events import Load
 from app.bench.rollups import Plan, measure
-from app.bench.run import TITLES, Report, Summary, compare, own_broker
-from app.bench.store_run import STORE_TITLES, StoreReport, StoreSummary, compare_stores, own_services
+from app.bench.run import TITLES, Report, Summary, compare, own_services
+from app.bench.store_run import STORE_TITLES, StoreReport, StoreSummary, compare_stores
 from app.cli.output import print_json, print_table
 from app.runtime.logs import configure_logs
 from app.runtime.settings import MIB, Settings
@@ -39,15 +40,13 @@ def counters(  # noqa: PLR0913, PLR0917 - an option each
 
     Every run reads the whole log in a process of its own. The clock starts when the first events are in hand.
     """
-    names = [name.strip() for name in only.split(",")]
-    if unknown := [name for name in names if name not in TITLES]:
-        raise typer.BadParameter(f"there is no {', '.join(unknown)}", param_hint="--only")
+    names = _chosen(only, TITLES)
     settings = Settings.from_environment()
     with contextlib.ExitStack() as cleanup:
         if bootstrap:
             settings = settings.model_copy(update={"kafka": settings.kafka.model_copy(update={"bootstrap": bootstrap})})
         else:
-            settings = cleanup.enter_context(own_broker(settings, _say))
+            settings = cleanup.enter_context(own_services(settings, ("kafka",), _say))
         report = compare(settings, Load(events, organizations, partitions), rounds, names, _say)
     if as_json:
         print_json(msgspec.to_builtins(report))
@@ -71,14 +70,12 @@ def sink(  # noqa: PLR0913, PLR0917 - an option each
 
     Every run has a process and a database of its own. The clock stops when the last row is durable.
     """
-    names = [name.strip() for name in only.split(",")]
-    if unknown := [name for name in names if name not in STORE_TITLES]:
-        raise typer.BadParameter(f"there is no {', '.join(unknown)}", param_hint="--only")
+    names = _chosen(only, STORE_TITLES)
     settings = Settings.from_environment()
     configure_logs("WARNING", json_lines=False)
     with contextlib.ExitStack() as cleanup:
         if not here:
-            settings = cleanup.enter_context(own_services(settings, _say))
+            settings = cleanup.enter_context(own_services(settings, ("kafka", "clickhouse"), _say))
         report = compare_stores(settings, Load(events, organizations, partitions), rounds, names, _say)
     if as_json:
         print_json(msgspec.to_builtins(report))
@@ -87,12 +84,8 @@ def sink(  # noqa: PLR0913, PLR0917 - an option each
 
 
 def _print_stores(report: StoreReport) -> None:
-    title = (
-        f"{report.events:,} events of {report.event_bytes} bytes, {report.partitions} partitions, "
-        f"{report.organizations:,} organisations, median of {report.rounds}"
-    )
     columns = ["", "rows/s", "µs CPU", "x engine", "x plain", "MiB"]
-    print_table(title, columns, [_store_row(summary) for summary in report.contenders])
+    print_table(_log_of(report), columns, [_store_row(summary) for summary in report.contenders])
     typer.echo(
         "engine alone: the same bytes, prepared before. plain loop: parse, insert rows, commit. µs CPU: processor"
     )
@@ -136,19 +129,29 @@ def rollups(
     print_table(title, ("", "events stored", "median s", "least s"), rows)
 
 
+def _chosen(only: str, titles: Collection[str]) -> list[str]:
+    names = [name.strip() for name in only.split(",")]
+    if unknown := [name for name in names if name not in titles]:
+        raise typer.BadParameter(f"there is no {', '.join(unknown)}", param_hint="--only")
+    return names
+
+
+def _log_of(report: Report | StoreReport) -> str:
+    return (
+        f"{report.events:,} events of {report.event_bytes} bytes, {report.partitions} partitions, "
+        f"{report.organizations:,} organisations, median of {report.rounds}"
+    )
+
+
 def _say(line: str) -> None:
     typer.echo(line, err=True)
 
 
 def _print(report: Report) -> None:
-    title = (
-        f"{report.events:,} events of {report.event_bytes} bytes, {report.partitions} partitions, "
-        f"{report.organizations:,} organisations, median of {report.rounds}"
-    )
     columns = ["", "events/s", "µs CPU", "x bare", "x Faust", "state", "MiB"]
     rows = [_row(summary) for summary in report.contenders]
     rows += [[TITLES[name], reason, "", "", "", "", ""] for name, reason in report.missing.items()]
-    print_table(title, columns, rows)
+    print_table(_log_of(report), columns, rows)
     typer.echo("µs CPU: processor time of one event. x bare: speed in units of fetch and count. state: part of the")
     typer.echo("processor time that goes into table and changelog. MiB: peak memory of the process.")
 
