@@ -10,7 +10,7 @@ from app.audit.report import Report
 from app.audit.run import Question
 from app.audit.run import audit as run_audit
 from app.cli.output import print_json, print_table
-from app.cli.period import parse_time, show_time
+from app.cli.period import check_order, parse_time, show_time
 from app.runtime.clock import SystemClock
 from app.runtime.settings import Settings
 
@@ -46,8 +46,7 @@ def audit(  # noqa: PLR0913  (one parameter an option)
     commits: it may run under load. --from and --to bound records, dead letters and rows, not the live counters. Exits
     with 1 if anything differs. Progress goes to stderr.
     """
-    if from_ms is not None and to_ms is not None and to_ms <= from_ms:
-        raise typer.BadParameter("--to must be later than --from")
+    check_order(from_ms, to_ms)
     settings = Settings.from_environment()
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     urls = (worker or [f"http://{settings.web.host}:{settings.web.port}"]) if counters else []

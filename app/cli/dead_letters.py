@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from app.cli.output import print_json, print_table
-from app.cli.period import parse_time, show_moment
+from app.cli.period import check_order, parse_time, show_moment
 from app.cli.progress import progress_bars
 from app.dead_letters.choice import Choice
 from app.dead_letters.letters import Place
@@ -43,8 +43,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 def _choice(**given: Any) -> Choice:
     from_ms, to_ms = given["from_ms"], given["to_ms"]
-    if from_ms is not None and to_ms is not None and to_ms <= from_ms:
-        raise typer.BadParameter("--to must be later than --from")
+    check_order(from_ms, to_ms)
     first, last = _offsets(given["offsets"])
     return Choice(
         reasons=tuple(reason.value for reason in given["reason"] or ()),

@@ -22,6 +22,12 @@ def parse_time(text: str) -> int:
     return round(aware.timestamp() * 1000)
 
 
+def check_order(from_ms: int | None, to_ms: int | None) -> None:
+    """Raises typer.BadParameter for a range that ends before it begins; either end may be open."""
+    if from_ms is not None and to_ms is not None and to_ms <= from_ms:
+        raise typer.BadParameter("--to must be later than --from")
+
+
 def show_time(moment_ms: int) -> str:
     """UTC time to the minute, as `parse_time` reads it."""
     return datetime.fromtimestamp(moment_ms / 1000, UTC).strftime("%Y-%m-%dT%H:%MZ")

@@ -4,29 +4,24 @@ from typing import Annotated, Any
 
 import typer
 
+from app.cli.asked_worker import Url, asked_worker
 from app.cli.output import print_json, print_table
 from app.cli.period import show_moment, show_time
 from app.cli.question import command_of
 from app.domain.counters import RESULT_FIELDS
 from app.queries.catalogue import CATALOGUE
 from app.runtime.settings import Settings
-from app.runtime.worker_client import WorkerClient
 
 commands = typer.Typer(no_args_is_help=True, help="Figures of the monitor.")
 Organization = Annotated[str | None, typer.Option("--organization", help="One organisation; without it the platform.")]
 JsonObject = Annotated[bool, typer.Option("--json", help="Print one JSON object, as the worker gives it.")]
-Url = Annotated[
-    str | None, typer.Option("--url", help="Address of a worker. [default: VOICEMON_WEB_HOST and VOICEMON_WEB_PORT]")
-]
 
 
 @commands.command("realtime")
 def realtime(organization: Organization = None, url: Url = None, as_json: JsonObject = False) -> None:
     """The eight live counters of the current hour and of the last 60 minutes, asked of a running worker."""
-    web = Settings.from_environment().web
     parameters = {} if organization is None else {"organizationId": organization}
-    client = WorkerClient(url or f"http://{web.host}:{web.port}", token=web.client_token.get_secret_value())
-    found = client.json("/api/v1/metrics/realtime", parameters)
+    found = asked_worker(Settings.from_environment().web, url).json("/api/v1/metrics/realtime", parameters)
     if as_json:
         print_json(found)
         return

@@ -10,7 +10,7 @@ import typer
 from msgspec import inspect as structs
 
 from app.cli.answer_output import print_csv, print_rows
-from app.queries.parameters import parse_values
+from app.queries.parameters import fields_of, parse_values, plain_type
 from app.queries.query import Query
 from app.runtime.clock import SystemClock
 from app.runtime.errors import VoicemonError
@@ -30,8 +30,7 @@ def command_of(query: Query) -> Callable[..., None]:
 
     It raises InvalidParameter for wrong parameters and NotFound where the question does.
     """
-    fields = {field.name: field for field in msgspec.structs.fields(query.parameters)}
-    types = {field.name: field for field in _struct(query.parameters).fields}
+    fields = {field.name: field for field in fields_of(query.parameters).values()}
     places = re.findall(r"{(\w+)}", query.path)
 
     def command(*, as_json: bool, as_csv: bool, **given: Any) -> None:
@@ -40,7 +39,7 @@ def command_of(query: Query) -> Callable[..., None]:
         raw = {fields[name].encode_name: texts for name, value in given.items() if (texts := _texts(value))}
         _print(query, _asked(query, raw), as_json=as_json, as_csv=as_csv)
 
-    parameters = [_parameter(types[name], places) for name in fields]
+    parameters = [_parameter(field, places) for field in fields.values()]
     parameters.sort(key=lambda one: one.default is not inspect.Parameter.empty)
     parameters += [_keyword("as_json", AsJson, False), _keyword("as_csv", AsCsv, False)]
     command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
@@ -73,29 +72,28 @@ def _print(query: Query, answer: msgspec.Struct, *, as_json: bool, as_csv: bool)
         typer.echo(f"There is more: the same command with --cursor {cursor}", err=True)
 
 
-def _row_type(query: Query) -> structs.StructType:
-    answer = _struct(query.answer)
+def _row_type(query: Query) -> type[msgspec.Struct]:
     if not query.rows:
-        return answer
-    rows = next(field for field in answer.fields if field.encode_name == query.rows)
-    kind = _plain(getattr(rows.type, "item_type", rows.type))
+        return query.answer
+    rows = fields_of(query.answer)[query.rows]
+    kind, _ = plain_type(getattr(rows.type, "item_type", rows.type))
     if not isinstance(kind, structs.StructType):
         raise VoicemonError(f"the rows of {query.name} are no objects")
-    return kind
+    return kind.cls
 
 
-def _names(kind: structs.StructType, prefix: str = "") -> Iterator[str]:
+def _names(row: type[msgspec.Struct], prefix: str = "") -> Iterator[str]:
     """JSON names of a row's values; those of an inner object stand behind its own and a dot."""
-    for field in kind.fields:
-        inner = _plain(field.type)
+    for name, field in fields_of(row).items():
+        inner, _ = plain_type(field.type)
         if isinstance(inner, structs.StructType):
-            yield from _names(inner, f"{prefix}{field.encode_name}.")
+            yield from _names(inner.cls, f"{prefix}{name}.")
         else:
-            yield f"{prefix}{field.encode_name}"
+            yield f"{prefix}{name}"
 
 
 def _parameter(field: structs.Field, places: Sequence[str]) -> inspect.Parameter:
-    kind = _plain(field.type)
+    kind, _ = plain_type(field.type)
     if field.encode_name in places:
         argument = typer.Argument(help=_description(field.type), metavar=field.name.upper())
         return _keyword(field.name, Annotated[str, argument], inspect.Parameter.empty)
@@ -145,20 +143,3 @@ def _description(kind: structs.Type) -> str:
             kind = kind.item_type
         else:
             return ""
-
-
-def _plain(kind: structs.Type) -> structs.Type:
-    """The type without None, without absence and without what describes it."""
-    while isinstance(kind, structs.Metadata | structs.UnionType):
-        if isinstance(kind, structs.Metadata):
-            kind = kind.type
-        else:
-            kind = next(one for one in kind.types if not isinstance(one, structs.NoneType))
-    return kind
-
-
-def _struct(kind: type[msgspec.Struct]) -> structs.StructType:
-    found = structs.type_info(kind)
-    if not isinstance(found, structs.StructType):
-        raise TypeError(kind)
-    return found

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from app.cli.output import print_json
-from app.cli.period import parse_time
+from app.cli.period import check_order, parse_time
 from app.cli.progress import progress_bars
 from app.replay.run import Question, Replay, Result
 from app.runtime.clock import SystemClock
@@ -72,8 +72,7 @@ def _question(asked: Question) -> Question:
         raise typer.BadParameter("say what to read again: --from and --to, or --partition")
     if asked.partition is None and (asked.from_offset is not None or asked.to_offset is not None):
         raise typer.BadParameter("--from-offset and --to-offset need --partition")
-    if asked.from_ms is not None and asked.to_ms is not None and asked.to_ms <= asked.from_ms:
-        raise typer.BadParameter("--to must be later than --from")
+    check_order(asked.from_ms, asked.to_ms)
     if asked.from_offset is not None and asked.to_offset is not None and asked.to_offset < asked.from_offset:
         raise typer.BadParameter("--to-offset must not be less than --from-offset")
     return asked

@@ -4,16 +4,13 @@ from typing import Annotated
 
 import typer
 
+from app.cli.asked_worker import Url, asked_worker
 from app.cli.output import print_json
 from app.runtime.settings import Settings
-from app.runtime.worker_client import WorkerClient
 
 
 def resume(
-    url: Annotated[
-        str | None,
-        typer.Option("--url", help="Address of a worker. [default: VOICEMON_WEB_HOST and VOICEMON_WEB_PORT]"),
-    ] = None,
+    url: Url = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Let a worker go on that has paused because too many records are refused.
@@ -21,9 +18,7 @@ def resume(
     What is refused goes to the dead-letter topic. It pauses again when as many more are refused; a worker started
     with --accept-rejects never does.
     """
-    web = Settings.from_environment().web
-    client = WorkerClient(url or f"http://{web.host}:{web.port}", token=web.client_token.get_secret_value())
-    found = client.post("/api/v1/resume")
+    found = asked_worker(Settings.from_environment().web, url).post("/api/v1/resume")
     if as_json:
         print_json(found)
     else:

@@ -7,7 +7,7 @@ import orjson
 import typer
 
 from agents.roll_up import LogOnly, RollUp, RollUpResult
-from app.cli.period import parse_time, show_time
+from app.cli.period import check_order, parse_time, show_time
 from app.runtime.clock import SystemClock
 from app.runtime.logs import configure_logs
 from app.runtime.settings import Settings
@@ -33,8 +33,7 @@ def rollup(from_ms: From, to_ms: To, dry_run: DryRun = False, as_json: Json = Fa
     Hours that have not ended, or that are so old that some of their events may be gone, are left out. The worker
     does this by itself for whatever has changed.
     """
-    if to_ms <= from_ms:
-        raise typer.BadParameter("--to must be later than --from")
+    check_order(from_ms, to_ms)
     settings = Settings.from_environment()
     configure_logs(settings.log.level, json_lines=False)
     client = connect(settings.clickhouse)

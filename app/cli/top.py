@@ -16,20 +16,18 @@ import typer
 from rich.console import Console
 from rich.live import Live
 
+from app.cli.asked_worker import Url, asked_worker
 from app.cli.output import print_json
 from app.cli.overview import Overview, ask_overview
 from app.cli.top_screen import screen
 from app.runtime.errors import VoicemonError
-from app.runtime.settings import Settings, WebSettings
+from app.runtime.settings import Settings
 from app.runtime.worker_client import WorkerClient
 
 Once = Annotated[bool, typer.Option("--once", help="Print it once and end.")]
 Json = Annotated[bool, typer.Option("--json", help="Print it once as one JSON object.")]
 Interval = Annotated[float, typer.Option("--interval", min=0.2, max=3600.0, help="Seconds between two looks.")]
 Organization = Annotated[str | None, typer.Option("--organization", help="One organisation; without it the platform.")]
-Url = Annotated[
-    str | None, typer.Option("--url", help="Address of a worker. [default: VOICEMON_WEB_HOST and VOICEMON_WEB_PORT]")
-]
 TokenFile = Annotated[
     Path | None,
     typer.Option(
@@ -48,7 +46,7 @@ def top(  # noqa: PLR0913, PLR0917  (one parameter for each option)
 ) -> None:
     """Show counters, rates, lag, readiness, newest errors and stuck artifacts; q or Ctrl-C ends it."""
     web = Settings.from_environment().web
-    client = WorkerClient(url or f"http://{web.host}:{web.port}", token=_token(web, token_file))
+    client = asked_worker(web, url, None if token_file is None else _token(token_file))
     if as_json:
         print_json(msgspec.to_builtins(ask_overview(client, organization)))
     elif once or not sys.stdout.isatty():
@@ -110,9 +108,7 @@ def _keys() -> Iterator[_Keys]:
         termios.tcsetattr(sys.stdin, termios.TCSADRAIN, before)
 
 
-def _token(web: WebSettings, file: Path | None) -> str:
-    if file is None:
-        return web.client_token.get_secret_value()
+def _token(file: Path) -> str:
     try:
         return file.expanduser().read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:

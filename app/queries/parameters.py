@@ -26,7 +26,7 @@ def parse_values(parameters: type[Parsed], raw: Mapping[str, Sequence[str]]) -> 
     Raises InvalidParameter with the name and one sentence for what is unknown, repeated, empty, missing, out of
     bounds or of another kind, and for a cursor of other filters.
     """
-    fields = _fields(parameters)
+    fields = fields_of(parameters)
     values: dict[str, Any] = {}
     for name, texts in raw.items():
         field = fields.get(name)
@@ -59,24 +59,25 @@ def parse_moment(text: str) -> int | None:
 
 
 @cache
-def _fields(parameters: type[msgspec.Struct]) -> dict[str, inspect.Field]:
-    info = inspect.type_info(parameters)
+def fields_of(struct: type[msgspec.Struct]) -> dict[str, inspect.Field]:
+    """Fields of a struct by their JSON names, in their order."""
+    info = inspect.type_info(struct)
     if not isinstance(info, inspect.StructType):
-        raise TypeError(parameters)
+        raise TypeError(struct)
     return {field.encode_name: field for field in info.fields}
 
 
 def _parse(name: str, kind: inspect.Type, texts: Sequence[str]) -> Any:
-    plain, extra = _plain(kind)
+    plain, extra = plain_type(kind)
     if isinstance(plain, inspect.VarTupleType):
-        item, extra = _plain(plain.item_type)
+        item, extra = plain_type(plain.item_type)
         return [_parse_one(name, item, extra, text) for text in texts]
     if len(texts) != 1:
         raise InvalidParameter(name, f"parameter {name!r} is given more than once")
     return _parse_one(name, plain, extra, texts[0])
 
 
-def _plain(kind: inspect.Type) -> tuple[inspect.Type, Mapping[str, Any]]:
+def plain_type(kind: inspect.Type) -> tuple[inspect.Type, Mapping[str, Any]]:
     """The type without None and without what describes it, and the description's extra."""
     extra: Mapping[str, Any] = {}
     while isinstance(kind, inspect.Metadata | inspect.UnionType):

@@ -12,7 +12,7 @@ from app.cli.commands import register
 from app.cli.question import _names, _row_type
 from app.queries.catalogue import CATALOGUE
 from app.queries.errors import InvalidParameter
-from app.queries.parameters import _fields
+from app.queries.parameters import fields_of
 
 
 @pytest.fixture(scope="module")
@@ -24,11 +24,11 @@ def voicemon() -> typer.Typer:
 
 @pytest.mark.parametrize("query", CATALOGUE, ids=lambda query: query.name)
 def test_a_command_has_an_option_or_an_argument_for_each_parameter(voicemon: typer.Typer, query: object) -> None:
-    command = typer.main.get_command(voicemon).commands["query"].commands[query.name]  # type: ignore[attr-defined]
+    command = typer.main.get_command(voicemon).commands["query"].commands[query.name]
     made = {parameter.name: parameter for parameter in command.params}
-    for name, field in _fields(query.parameters).items():  # type: ignore[attr-defined]
+    for name, field in fields_of(query.parameters).items():
         parameter = made.pop(field.name)
-        in_path = f"{{{name}}}" in query.path  # type: ignore[attr-defined]
+        in_path = f"{{{name}}}" in query.path
         assert parameter.param_type_name == ("argument" if in_path else "option")
         assert in_path or f"--{field.name.replace('_', '-')}" in parameter.opts
     assert set(made) - {"help"} == {"as_json", "as_csv"}
