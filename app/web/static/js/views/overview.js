@@ -75,6 +75,8 @@ export function overview({ scope, live }) {
   };
   live.addEventListener("events", onEvents);
   live.addEventListener("counters", onCounters);
+  // What was stored just before the view opened is among the active artifacts a moment later, and no event tells of it.
+  figures.soon();
   return {
     element: h("div", { class: "stack" }, figures.element, activity.element),
     dispose() {
