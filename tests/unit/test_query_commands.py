@@ -24,11 +24,11 @@ def voicemon() -> typer.Typer:
 
 @pytest.mark.parametrize("query", CATALOGUE, ids=lambda query: query.name)
 def test_a_command_has_an_option_or_an_argument_for_each_parameter(voicemon: typer.Typer, query: object) -> None:
-    command = typer.main.get_command(voicemon).commands["query"].commands[query.name]
+    command = typer.main.get_command(voicemon).commands["query"].commands[query.name]  # type: ignore[attr-defined]
     made = {parameter.name: parameter for parameter in command.params}
     for name, field in fields_of(query.parameters).items():
         parameter = made.pop(field.name)
-        in_path = f"{{{name}}}" in query.path
+        in_path = f"{{{name}}}" in query.path  # type: ignore[attr-defined]
         assert parameter.param_type_name == ("argument" if in_path else "option")
         assert in_path or f"--{field.name.replace('_', '-')}" in parameter.opts
     assert set(made) - {"help"} == {"as_json", "as_csv"}

@@ -1,14 +1,15 @@
 // Artifacts: the notes with their state, filtered, newest first.
 
-import { go, href } from "../address.js";
+import { href } from "../address.js";
 import { h, id, spoken } from "../dom.js";
 import { KNOWN_CHANNELS, STATUSES, channelText, stageText, statusTone } from "../events.js";
-import { filterForm, timeOf } from "../filters.js";
+import { timeOf } from "../filters.js";
 import { count, dateTime, duration } from "../format.js";
 import { organizationName } from "../organizations.js";
-import { Paged, openingTable } from "../paged.js";
+import { openingTable } from "../paged.js";
 import * as ask from "../queries.js";
 import { moment } from "./feed.js";
+import { filteredList } from "./filtered-list.js";
 
 const LIMIT = 25;
 
@@ -101,34 +102,20 @@ const newestFirst = (a, b) => b.createdAt - a.createdAt || (a.artifactId < b.art
 
 /** The view; {element, update, dispose}. */
 export function artifacts({ scope, live, query }) {
-  let filters = asked(query);
-  const { form, show } = filterForm(FIELDS, query, (values) => go("artifacts", values));
-  const list = new Paged({
-    title: "Artifacts", note: `Voice and text notes, newest first · ${scope.text} · latency is end to end, cost US dollars`,
-    everyMs: 15_000, skeleton: 10, limit: LIMIT,
-    ask: (cursor, limit, signal) => ask.artifacts({ ...filters, organizationId: scope.organizationId, cursor, limit }, signal),
-    key: (row) => row.artifactId,
-    compare: newestFirst,
-    empty: "No artifact fits these filters.",
-    csv: { name: "artifacts", columns: COLUMNS, limit: 200 },
-    render: (rows, self) => openingTable({
-      label: "Artifacts", head: HEAD, rows, list: self, key: (row) => row.artifactId, cells, details, name: (row) => row.artifactId,
+  return filteredList({
+    view: "artifacts", live, query, fields: FIELDS, asked,
+    onEvents: (_, list) => list.panel.soon(),
+    options: (filters) => ({
+      title: "Artifacts", note: `Voice and text notes, newest first · ${scope.text} · latency is end to end, cost US dollars`,
+      everyMs: 15_000, skeleton: 10, limit: LIMIT,
+      ask: (cursor, limit, signal) => ask.artifacts({ ...filters(), organizationId: scope.organizationId, cursor, limit }, signal),
+      key: (row) => row.artifactId,
+      compare: newestFirst,
+      empty: "No artifact fits these filters.",
+      csv: { name: "artifacts", columns: COLUMNS, limit: 200 },
+      render: (rows, self) => openingTable({
+        label: "Artifacts", head: HEAD, rows, list: self, key: (row) => row.artifactId, cells, details, name: (row) => row.artifactId,
+      }),
     }),
   });
-  list.element.querySelector(".panel-head").after(form);
-  const onEvents = () => list.panel.soon();
-  live.addEventListener("events", onEvents);
-  return {
-    element: list.element,
-    update(now) {
-      filters = asked(now);
-      show(now);
-      list.restart();
-      return true;
-    },
-    dispose() {
-      live.removeEventListener("events", onEvents);
-      list.dispose();
-    },
-  };
 }

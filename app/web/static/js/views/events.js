@@ -1,14 +1,15 @@
 // Events: every stored event, filtered, newest first, each one whole on demand.
 
-import { go, href } from "../address.js";
+import { href } from "../address.js";
 import { h, id, spoken } from "../dom.js";
 import { ERROR_TYPES, EVENT_TYPES, STAGES, stageText, tone, typeText } from "../events.js";
-import { filterForm, timeOf } from "../filters.js";
+import { timeOf } from "../filters.js";
 import { dateTime, duration } from "../format.js";
 import { organizationName } from "../organizations.js";
-import { Paged, openingTable } from "../paged.js";
+import { openingTable } from "../paged.js";
 import * as ask from "../queries.js";
 import { badges, errorText } from "./feed.js";
+import { filteredList } from "./filtered-list.js";
 
 const LIMIT = 50;
 
@@ -82,37 +83,23 @@ const newestFirst = (a, b) => b.timestamp - a.timestamp || (a.eventId < b.eventI
 
 /** The view; {element, update, dispose}. */
 export function events({ scope, live, query }) {
-  let filters = asked(query);
-  const { form, show } = filterForm(FIELDS, query, (values) => go("events", values));
-  const list = new Paged({
-    title: "Events", note: `Newest first, the last 48 hours · ${scope.text}`, everyMs: 15_000, skeleton: 10, limit: LIMIT,
-    ask: (cursor, limit, signal) => ask.events({ ...filters, organizationId: scope.organizationId, cursor, limit }, signal),
-    key: (event) => event.eventId,
-    compare: newestFirst,
-    empty: "No event in the last 48 hours fits these filters.",
-    csv: { name: "events", columns: COLUMNS, limit: 500 },
-    render: (rows, self) => openingTable({
-      label: "Events", head: HEAD, rows, list: self, key: (event) => event.eventId, cells, details: whole,
-      name: (event) => `${typeText(event.eventType)}, ${dateTime(event.timestamp)}`,
+  return filteredList({
+    view: "events", live, query, fields: FIELDS, asked,
+    onEvents(found, list, filters) {
+      const fitting = found.filter((event) => isAsked(event, filters));
+      if (fitting.length) list.add(fitting);
+    },
+    options: (filters) => ({
+      title: "Events", note: `Newest first, the last 48 hours · ${scope.text}`, everyMs: 15_000, skeleton: 10, limit: LIMIT,
+      ask: (cursor, limit, signal) => ask.events({ ...filters(), organizationId: scope.organizationId, cursor, limit }, signal),
+      key: (event) => event.eventId,
+      compare: newestFirst,
+      empty: "No event in the last 48 hours fits these filters.",
+      csv: { name: "events", columns: COLUMNS, limit: 500 },
+      render: (rows, self) => openingTable({
+        label: "Events", head: HEAD, rows, list: self, key: (event) => event.eventId, cells, details: whole,
+        name: (event) => `${typeText(event.eventType)}, ${dateTime(event.timestamp)}`,
+      }),
     }),
   });
-  list.element.querySelector(".panel-head").after(form);
-  const onEvents = ({ detail }) => {
-    const fitting = detail.filter((event) => isAsked(event, filters));
-    if (fitting.length) list.add(fitting);
-  };
-  live.addEventListener("events", onEvents);
-  return {
-    element: list.element,
-    update(now) {
-      filters = asked(now);
-      show(now);
-      list.restart();
-      return true;
-    },
-    dispose() {
-      live.removeEventListener("events", onEvents);
-      list.dispose();
-    },
-  };
 }
