@@ -19,7 +19,9 @@ from app.domain.events import AgeLimits
 from app.domain.windows import HOUR_MS
 from app.runtime.broker import application_id
 from app.runtime.clock import Clock
-from app.runtime.errors import BrokerUnavailable, VoicemonError
+from app.runtime.errors import VoicemonError
+from app.runtime.kafka_access import client_options
+from app.runtime.kafka_errors import broker_error
 from app.runtime.log_reader import LogReader, Span, log_reader
 from app.runtime.settings import Settings
 from app.runtime.telemetry import Telemetry
@@ -88,7 +90,7 @@ class Replay:
         Cancelled, it keeps what is stored so far. Raises BrokerUnavailable, VoicemonError; waits for the store.
         """
         group = AIOKafkaConsumer(
-            bootstrap_servers=self._settings.kafka.bootstrap,
+            **client_options(self._settings.kafka),
             client_id="voicemon-replay",
             group_id=self._question.group(self._settings),
             enable_auto_commit=False,
@@ -98,7 +100,7 @@ class Replay:
             async with log_reader(self._settings.kafka) as reader:
                 await self._work(reader, group, restart=restart)
         except KafkaError as error:
-            raise BrokerUnavailable.at(self._settings.kafka.bootstrap, error) from error
+            raise await broker_error(self._settings.kafka, error) from error
         finally:
             await group.stop()
 

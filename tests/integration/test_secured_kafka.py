@@ -1,5 +1,6 @@
 """Logging in to a broker that wants TLS, a user or a certificate, and rights that the user lacks."""
 
+import asyncio
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +13,9 @@ from pydantic import SecretStr
 from app.checks.kafka import check_kafka
 from app.publisher import AsyncPublisher, Publisher
 from app.publisher.topic import require_topic
+from app.replay.run import Question, Replay
 from app.runtime.broker import application_id, prepare_topics
+from app.runtime.clock import SystemClock
 from app.runtime.errors import BrokerUnavailable, VoicemonError
 from app.runtime.kafka_access import client_options
 from app.runtime.kafka_rights import Needs, missing_rights
@@ -20,6 +23,7 @@ from app.runtime.log_position import group_lag
 from app.runtime.log_reader import log_reader
 from app.runtime.settings import ClickHouseSettings, KafkaSettings
 from app.runtime.topics import Topics
+from sinks.memory import MemorySink
 from tests.secured_kafka import CREATE, DESCRIBE, GROUP, READ, TOPIC, WRITE, SecuredKafka, running_secured_kafka
 from tests.workers import eventually, worker_process, worker_settings
 
@@ -58,6 +62,9 @@ async def test_a_worker_and_publishers_log_in_with_scram_over_tls(kafka: Secured
     assert sum(end for _, end in (await group_lag(prefixed)).values()) == 2
     async with log_reader(prefixed) as reader:
         assert sum(span.end - span.start for span in await reader.spans("scram_voice-events")) == 2
+    replay = Replay(settings, Question(from_ms=0), MemorySink(), SystemClock(), lambda *_: None)
+    await asyncio.wait_for(replay.run(), 30)
+    assert replay.result.rows == 2
 
 
 @pytest.mark.parametrize("mechanism", ["PLAIN", "SCRAM-SHA-256"])
