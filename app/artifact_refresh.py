@@ -26,6 +26,8 @@ WIDE_EVERY: Final = 60
 LOOKS_AFTER_CHANGE: Final = 3
 # A look that took long is followed by a longer rest: it shares the machine with the ingestion.
 REST: Final = 4
+LONGEST_REST_SECONDS: Final = 3.0
+"""A single slow look, such as the first of a cold store, must not leave the table old for a quarter of a minute."""
 COUNT_BITS: Final = 20
 COLUMNS: Final = ("version", *ArtifactState.__struct_encode_fields__)
 TEXTS: Final = frozenset(
@@ -154,4 +156,9 @@ async def keep_artifacts(settings: Settings) -> None:
             if refresh is not None:
                 refresh.close()
                 refresh = None
-        await asyncio.sleep(max(INTERVAL_SECONDS, REST * (time.monotonic() - began)))
+        await asyncio.sleep(rest_seconds(time.monotonic() - began))
+
+
+def rest_seconds(look_seconds: float) -> float:
+    """How long to rest after a look that took so long."""
+    return min(max(INTERVAL_SECONDS, REST * look_seconds), LONGEST_REST_SECONDS)
