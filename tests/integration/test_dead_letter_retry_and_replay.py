@@ -18,9 +18,11 @@ from app.dead_letters.listing import list_letters
 from app.dead_letters.retry import Plan, Retry
 from app.replay.question import Question
 from app.replay.run import Replay, Result
+from app.runtime.broker import application_id
 from app.runtime.clock import SystemClock
 from app.runtime.log_position import committed_offsets, group_lag
 from app.runtime.settings import ClickHouseSettings, Settings
+from app.runtime.sole_run import RunsElsewhere, sole_run
 from app.runtime.topics import Topics
 from sinks.clickhouse.client import connect
 from sinks.clickhouse.sink import ClickHouseSink
@@ -111,8 +113,14 @@ async def retry_sends_each_record_once(worker: WorkerProcess) -> None:
     assert (log[-1].partition, log[-1].key, log[-1].value) == (1, record.key, record.value)
     assert log[-1].headers == (*record.headers, mark)
 
-    plan, sent = await retry(settings, Choice())
-    assert (sent, plan.again) == (1, {"bad_json": 1})
+    work = Retry(settings, Choice(), SystemClock(), silent)
+    plan, same = await work.plan(), await work.plan()
+    group = f"{application_id(settings.kafka)}-retry"
+    async with sole_run(settings.kafka, Topics(settings.kafka.topic_prefix).dead_letters, group):
+        with pytest.raises(RunsElsewhere):
+            await work.send(plan)
+    assert (await work.send(plan), plan.again) == (1, {"bad_json": 1})
+    assert (await work.send(same), len(same.chosen)) == (0, 1), "another run has sent it meanwhile"
     await dead_letters(settings, [(bad[0], bad[1] + 1)])
     plan, sent = await retry(settings, Choice())
     assert (sent, plan.failed_again, plan.retried_before) == (0, 1, 2)
