@@ -28,8 +28,8 @@ from app.runtime.state_producer import is_passing
 from app.runtime.telemetry import Telemetry
 from app.runtime.transport import Consumer, RangeApp
 from sinks.base import RefusedRow, Row
-from sinks.clickhouse.rows import encode_row
-from sinks.dead_letter import DeadLetter, DeadLetterWriter
+from sinks.clickhouse.rows import encode_row, head_of
+from sinks.dead_letter import DeadLetter, DeadLetterWriter, letter_of
 from sinks.writer import BatchingWriter
 from tables.counters import CountersTable
 from tables.partition_counters import PartitionCounters
@@ -85,7 +85,7 @@ class Sieve:
             try:
                 event = decode_event(record.value, append_ms, limits, anomalies)
             except RejectedEvent as rejected:
-                outcome.letters.append(_dead_letter(record, rejected.reason, rejected.detail))
+                outcome.letters.append(letter_of(record, rejected.reason.value, rejected.detail))
                 continue
             key = int_from(event_key(event), "big")
             if offset <= covered:
@@ -196,10 +196,20 @@ class Ingest:
         waiting = self._open[partition]
         if refused:
             await self._deliver(await self._refused(partition, refused))
+            # Unless the partition moved away meanwhile: then the next owner marks them.
+            if waiting and waiting[0][1].epoch == waiting[0][0].epoch:
+                self._mark(partition, refused)
         while waiting and waiting[0][1].last <= last_offset:
             consumer, done = waiting.popleft()
             consumer.mark_complete(done)
         self.faults.reach(FaultPoint.AFTER_SINK_CONFIRMATION)
+
+    def _mark(self, partition: int, refused: Sequence[RefusedRow]) -> None:
+        """Mark the live counts that hold events without a row."""
+        counters = self.counters.partition(partition)
+        for row in refused:
+            head = head_of(row.line)
+            counters.mark_refused(head.organization_id, head.timestamp, COUNTERS_OF_TYPE[head.event_type], row.offset)
 
     async def _deliver(self, letters: Sequence[DeadLetter]) -> None:
         """Dead letters delivered, however long the broker is away; again those that may have arrived already.
@@ -266,21 +276,7 @@ class Ingest:
     async def _refused(self, partition: int, rows: Sequence[RefusedRow]) -> list[DeadLetter]:
         """Dead letters of rows that the store refused, with their records as the log holds them."""
         records = await self.reread(partition, [row.offset for row in rows])
-        return [_dead_letter(records[row.offset], RejectReason.REFUSED_BY_STORE, row.message) for row in rows]
-
-
-def _dead_letter(record: Any, reason: RejectReason, detail: str) -> DeadLetter:
-    return DeadLetter(
-        key=record.key,
-        value=record.value,
-        headers=record.headers,
-        reason=reason.value,
-        detail=detail,
-        topic=record.topic,
-        partition=record.partition,
-        offset=record.offset,
-        append_time_ms=record.timestamp,
-    )
+        return [letter_of(records[row.offset], RejectReason.REFUSED_BY_STORE.value, row.message) for row in rows]
 
 
 def attach(app: RangeApp, ingest: Ingest, topic: str) -> None:

@@ -16,12 +16,14 @@ class LiveWorker:
     def __init__(self, settings: Settings, clock: Clock, telemetry: Telemetry) -> None:
         self._settings, self._clock, self._telemetry = settings, clock, telemetry
         self._waiting = {"kafka": "Kafka has not been reached yet", "clickhouse": "ClickHouse has not been reached yet"}
+        self._lacking_since_ms: dict[str, int] = {}
         self._parts: Parts | None = None
         self._partitions = 0
         self._as_of_ms: dict[int, int] = {}
 
     def waits_for(self, name: str, reason: str) -> bool:
         """Note what is missing; True if that is news."""
+        self._lacking_since_ms.setdefault(name, self.now_ms())
         is_news = self._waiting.get(name) != reason
         self._waiting[name] = reason
         return is_news
@@ -29,6 +31,7 @@ class LiveWorker:
     def has(self, name: str) -> None:
         """What was missing is there."""
         self._waiting.pop(name, None)
+        self._lacking_since_ms.pop(name, None)
 
     def lacks(self, name: str) -> bool:
         """True until it has been there for the first time."""
@@ -162,7 +165,7 @@ class LiveWorker:
             {number: at.uncommitted for number, at in progress.items()},
         )
         writer = self._parts.writer
-        since = writer.blocked_since_ms
+        since = writer.blocked_since_ms or self._lacking_since_ms.get("clickhouse")
         self._telemetry.backlog(writer.backlog_bytes, (self.now_ms() - since) / 1000 if since is not None else 0.0)
         self._telemetry.paused_for_rejects(bool(self._parts.ingest.pause.reason))
         self._telemetry.remembered_ids(len(self._parts.seen))

@@ -173,7 +173,8 @@ class Worker:
                 result = await trying
             except (BrokerUnavailable, SinkUnavailable, StoreError) as error:
                 if self.view.waits_for(name, str(error)):
-                    log.warning("Worker waits", wait_for=name, reason=str(error))
+                    tell = log.error if error.needs_operator else log.warning
+                    tell("Worker waits", wait_for=name, reason=str(error))
                 with suppress(TimeoutError):
                     await asyncio.wait_for(stop.wait(), RETRY_SECONDS)
             else:

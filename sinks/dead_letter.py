@@ -47,6 +47,21 @@ class DeadLetter:
     append_time_ms: int
 
 
+def letter_of(record: Any, reason: str, detail: str) -> DeadLetter:
+    """The dead letter of a consumed record."""
+    return DeadLetter(
+        key=record.key,
+        value=record.value,
+        headers=record.headers,
+        reason=reason,
+        detail=detail,
+        topic=record.topic,
+        partition=record.partition,
+        offset=record.offset,
+        append_time_ms=record.timestamp,
+    )
+
+
 class DeadLetterWriter:
     """Writes dead letters; `limit_bytes` is the largest record that the dead-letter topic takes."""
 

@@ -165,7 +165,21 @@ class BatchingWriter:
         return None, min(waits) / 1000 if waits else None
 
     async def _store(self, queue: PartitionQueue) -> None:
-        """One batch of the queue: 1. write until it is stored, 2. confirm its ranges, 3. make room."""
+        """One batch of the queue on its way to the acknowledgement; no step begins before the one above has succeeded.
+
+        1. The rows are written until each is stored or refused. A failure leaves some of them stored, perhaps, and
+           nothing confirmed: the same batch is written again, and the store collapses copies.
+        2. `on_stored` delivers the dead letters of refused rows; those of records that are no events were delivered
+           before the range was added. A failure ends the writer and with it the worker: rows are stored, nothing is
+           confirmed, so the next start writes the rows again and may deliver a letter twice.
+        3. `on_stored` marks the range complete. From then on the worker delivers what the range has changed to the
+           changelogs (`Consumer.force_commit`). A failure leaves rows and letters, and no commit: it is tried again
+           with the next commit, and after a crash each cell takes only what it has not counted yet.
+        4. It commits the offsets. A failure leaves everything but the commit: it is tried again, and after a crash
+           or a rebalance the range is read again and changes nothing.
+
+        A partition that is taken away at any moment is not confirmed from then on: its next owner reads it again.
+        """
         pieces = queue.take(self._settings, self._clock.now_ms())
         result = await self._write(queue, pieces)
         if result is not None:

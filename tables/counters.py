@@ -20,12 +20,16 @@ log = structlog.get_logger(__name__)
 
 
 class Entry(NamedTuple):
-    """One counter of the table, summed over the partitions that were asked."""
+    """One counter of the table, summed over the partitions that were asked.
+
+    `refused` of the counted events have no row, because the store refused it.
+    """
 
     counter_type: str
     organization_id: str | None
     window_start_ms: int
     value: int
+    refused: int = 0
 
 
 class PartitionView(NamedTuple):
@@ -110,6 +114,12 @@ class CountersTable(StateTable):
                         result[index] += sum(cell.minutes[first + index : end : WIDTH])
         return result
 
+    def refused(self, organization_id: str | None, window_start_ms: int) -> list[int]:
+        """By counter, how many of the events counted in a window have no row, because the store refused it."""
+        cells = [state.hours.get(window_start_ms, {}).get(organization_id) for state in self._partitions.values()]
+        marks = [cell.refused for cell in cells if cell is not None and cell.refused]
+        return [sum(column) for column in zip(*marks, strict=True)] if marks else [0] * WIDTH
+
     def partition_views(self) -> list[PartitionView]:
         """Every source partition, whoever counts it; consistent with `entries` asked for without a break between."""
         states = [(number, self.partition(number)) for number in range(self.partitions)]
@@ -135,10 +145,13 @@ class CountersTable(StateTable):
             if holds(hour, scope)
         )
         for hour, scope, cell in cells:
-            row = sums.setdefault((hour, scope), [0] * WIDTH)
+            row = sums.setdefault((hour, scope), [0] * 2 * WIDTH)
             for index in range(WIDTH):
                 row[index] += sum(cell.minutes[index::WIDTH])
+            for index, refused in enumerate(cell.refused, WIDTH):
+                row[index] += refused
         for hour, scope in sorted(sums, key=lambda at: (at[0], at[1] is not None, at[1] or "")):
-            for index, value in enumerate(sums[hour, scope]):
-                if value:
-                    yield Entry(COUNTER_TYPES[index], scope, hour, value)
+            values = sums[hour, scope]
+            for index, counter_type in enumerate(COUNTER_TYPES):
+                if values[index]:
+                    yield Entry(counter_type, scope, hour, values[index], values[WIDTH + index])

@@ -5,14 +5,25 @@ record carries the offset of the last source record applied, so that applying th
 changes nothing.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 import orjson
 
 from app.domain.windows import HOUR_MS
 from app.runtime.state_table import RecordPair
-from tables.cells import MINUTES, WIDTH, Cell, CellRecord, FlushEnd, FlushStart, cell_head, flush_end, flush_start
+from tables.cells import (
+    MINUTES,
+    WIDTH,
+    Cell,
+    FlushEnd,
+    FlushStart,
+    cell_head,
+    cell_of,
+    flush_end,
+    flush_start,
+    marked_cell,
+)
 
 HEARTBEAT_MS = 1000
 """A partition without events is logged this often, so that other workers know how current its figures are."""
@@ -113,6 +124,19 @@ class PartitionCounters:
                     cell.is_dirty = True
                     self._dirty[scope, hour] = None
 
+    def mark_refused(self, organization_id: str | None, timestamp_ms: int, indexes: Sequence[int], offset: int) -> None:
+        """Mark the counters that hold an event without a row, because the store refused it; in log order.
+
+        The mark lives as long as the window. Nothing is marked where the event is not counted.
+        """
+        hour = timestamp_ms - timestamp_ms % HOUR_MS
+        cells = self.hours.get(hour, {})
+        for scope in {None, organization_id} if indexes else ():
+            cell = cells.get(scope)
+            if cell is not None and cell.mark(offset, indexes) and not cell.is_dirty:
+                cell.is_dirty = True
+                self._dirty[scope, hour] = None
+
     def _cell_key(self, scope: str | None, hour: int) -> bytes:
         return orjson.dumps([self._partition, scope, hour])
 
@@ -145,8 +169,11 @@ class PartitionCounters:
         changes: list[RecordPair] = []
         for scope, hour in self._dirty:
             cell = self.hours[hour][scope]
-            own = head if cell.offset <= applied else cell_head(cell.offset)
-            changes.append((cell.key, own + cell.minutes.tobytes()))
+            if cell.refused:
+                changes.append((cell.key, marked_cell(cell, max(cell.offset, applied))))
+            else:
+                own = head if cell.offset <= applied else cell_head(cell.offset)
+                changes.append((cell.key, own + cell.minutes.tobytes()))
             cell.is_dirty = False
         return changes
 
@@ -235,10 +262,10 @@ class PartitionCounters:
     def _take_cell(self, key: bytes, value: bytes) -> None:
         """The cell of a record, unless the one in memory is newer."""
         _, scope, hour = orjson.loads(key)
-        record = msgspec.msgpack.decode(value, type=CellRecord)
+        cell = cell_of(key, value)
         cells = self.hours.setdefault(hour, {})
-        if scope not in cells or record.offset >= cells[scope].offset:
-            cells[scope] = Cell(key, record.offset, record.minutes)
+        if scope not in cells or cell.offset >= cells[scope].offset:
+            cells[scope] = cell
         if hour < self.cutoff_ms:
             self._expire()
 

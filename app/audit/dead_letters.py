@@ -57,7 +57,6 @@ class DeadLetters:
         if letter is None:
             return False
         if letter.reason == RejectReason.REFUSED_BY_STORE.value:
-            self._notes.refused_by_store += 1
             return True
         self._differences.add("dead_letters", partition, f"offset {offset} is accepted, but has a {letter.reason}")
         return False

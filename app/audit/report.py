@@ -1,5 +1,6 @@
 """What an audit found: figures, notes that are no failures, and differences."""
 
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -69,7 +70,11 @@ class WorkerFigures:
 
 @dataclass(slots=True)
 class HourFigures:
-    """Stored rows of an hour beside the accepted events of the log whose offsets are committed."""
+    """Stored rows of an hour beside the accepted events of the log whose offsets are committed.
+
+    `refused` of the hour's accepted events have no row because the store refused it. `id_conflicts` of its rows' ids
+    have a row under another key, too, in this hour or another.
+    """
 
     hour_ms: int
     expected: int = 0
@@ -77,6 +82,20 @@ class HourFigures:
     missing: int = 0
     extra: int = 0
     differing: int = 0
+    refused: int = 0
+    id_conflicts: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedRow:
+    """An accepted event whose row the store refused: it is in the live counts of its window, and in no row."""
+
+    partition: int
+    offset: int
+    event_id: str
+    event_type: str
+    organization_id: str | None
+    window_ms: int
 
 
 @dataclass(slots=True)
@@ -84,8 +103,8 @@ class Notes:
     """What is counted, but is no failure.
 
     Copies across partitions: events whose id another partition has, too. Late: no live window took them. Repeated dead
-    letters: the same record refused again after a crash. Refused by the store: accepted, but without a row. Id
-    conflicts: ids that have rows under more than one key.
+    letters: the same record refused again after a crash. Refused by the store: accepted and counted, but without a
+    row; the first of them are in `refused`. Id conflicts: ids that have rows under more than one key.
     """
 
     copies_across_partitions: int = 0
@@ -93,6 +112,15 @@ class Notes:
     repeated_dead_letters: int = 0
     refused_by_store: int = 0
     id_conflicts: int | None = None
+    refused: list[RefusedRow] = field(default_factory=list)
+    refused_by_hour: Counter[int] = field(default_factory=Counter)
+
+    def note_refused(self, row: RefusedRow) -> None:
+        """Count a row that the store refused."""
+        self.refused_by_store += 1
+        self.refused_by_hour[row.window_ms] += 1
+        if len(self.refused) < MOST_LISTED:
+            self.refused.append(row)
 
 
 @dataclass(slots=True)
@@ -128,6 +156,7 @@ class Report:
                 "refusedByStore": self.notes.refused_by_store,
                 "idConflicts": self.notes.id_conflicts,
             },
+            "refusedByStore": [_refused(row) for row in self.notes.refused],
             "differences": {
                 "total": self.differences.total,
                 "byKind": self.differences.count,
@@ -169,4 +198,18 @@ def _hour(hour: HourFigures) -> dict[str, Any]:
         "missing": hour.missing,
         "extra": hour.extra,
         "differing": hour.differing,
+        "refusedByStore": hour.refused,
+        "idConflicts": hour.id_conflicts,
+    }
+
+
+def _refused(row: RefusedRow) -> dict[str, Any]:
+    scope = {} if row.organization_id is None else {"organizationId": row.organization_id}
+    return {
+        "partition": row.partition,
+        "offset": row.offset,
+        "eventId": row.event_id,
+        "eventType": row.event_type,
+        **scope,
+        "windowStart": row.window_ms,
     }

@@ -15,14 +15,14 @@ from aiokafka import ConsumerRecord
 
 from app.audit.dead_letters import DeadLetters
 from app.audit.partition_recount import PartitionRecount, Rules
-from app.audit.report import PartitionFigures, Report
+from app.audit.report import PartitionFigures, RefusedRow, Report
 from app.audit.row_content import content_of_event
 from app.audit.store_check import ExpectedRows, Scope, compare_store
 from app.audit.worker_answers import Answer, ask_workers, compare, compare_at_the_end
-from app.domain.event_model import AgeLimits
+from app.domain.event_model import AgeLimits, PipelineEvent
 from app.domain.recount import LogRecord
 from app.domain.rejects import RejectedEvent
-from app.domain.windows import HOUR_MS
+from app.domain.windows import HOUR_MS, window_start_ms
 from app.runtime.clock import Clock
 from app.runtime.log_position import committed_offsets
 from app.runtime.log_reader import LogReader, Span, log_reader
@@ -59,8 +59,7 @@ def audit(settings: Settings, question: Question, clock: Clock, say: Callable[[s
             if question.with_store:
                 visible_ms = clock.now_ms() - settings.retention.events_hours * HOUR_MS
                 scope = Scope(question.from_ms, question.to_ms, visible_ms, run.read_offsets)
-                say("comparing with ClickHouse")
-                report.hours = compare_store(settings.clickhouse, expected, scope, report.notes, report.differences)
+                report.hours = compare_store(settings.clickhouse, expected, scope, report, say_seldom(say))
         finally:
             expected.close()
     return report
@@ -78,10 +77,9 @@ class _Audit:
         retention_ms = ingest.window_retention_hours * HOUR_MS
         self._rules = Rules(limits, retention_ms, horizon_ms, question.from_ms, question.to_ms)
         self._settings, self._question, self._report = settings, question, report
-        self._expected, self._say = expected, say
+        self._expected, self._say = expected, say_seldom(say)
         self._topics = Topics(settings.kafka.topic_prefix)
         self._letters = DeadLetters(self._topics.events, report.notes, report.differences)
-        self._said = 0.0
         self.read_offsets: dict[int, tuple[int, int]] = {}
 
     async def read(self) -> None:
@@ -120,7 +118,7 @@ class _Audit:
         if is_first:
             recount.complete_from_ms = NEVER_MS
         async for records in reader.batches(span):
-            self._say_now_and_then(f"partition {partition}: offset {records[0].offset:,} of {span.end:,}")
+            self._say(f"partition {partition}: offset {records[0].offset:,} of {span.end:,}")
             if is_first:
                 recount.begins_after_others(records[0].timestamp)
                 is_first = False
@@ -158,6 +156,7 @@ class _Audit:
             self._letters.repeated(partition, offset)
         elif self._letters.accepted(partition, offset):
             is_committed = False
+            self._report.notes.note_refused(_refused(found, partition, offset))
         if self._question.with_store and found is not None and not isinstance(found, RejectedEvent):
             self._expected.add(content_of_event(found, partition, offset, append_ms), is_committed)
 
@@ -175,10 +174,23 @@ class _Audit:
                 text = f"{answer.figures.url} counts a partition that the log does not have"
                 self._report.differences.add("counters", partition, text)
 
-    def _say_now_and_then(self, text: str) -> None:
-        if time.monotonic() - self._said > SAY_SECONDS:
-            self._said = time.monotonic()
-            self._say(text)
+
+def say_seldom(say: Callable[[str], None]) -> Callable[[str], None]:
+    """The same, at most once a second."""
+    said = 0.0
+
+    def say_now_and_then(text: str) -> None:
+        nonlocal said
+        if time.monotonic() - said > SAY_SECONDS:
+            said = time.monotonic()
+            say(text)
+
+    return say_now_and_then
+
+
+def _refused(event: PipelineEvent, partition: int, offset: int) -> RefusedRow:
+    window_ms = window_start_ms(event.timestamp)
+    return RefusedRow(partition, offset, event.event_id, event.event_type, event.organization_id, window_ms)
 
 
 def _repeats(sorted_ids: Sequence[Sequence[int]]) -> int:

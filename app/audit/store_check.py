@@ -5,14 +5,14 @@ each; memory holds one hour.
 """
 
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
 from clickhouse_connect.driver.client import Client
 
-from app.audit.report import Differences, HourFigures, Notes
+from app.audit.report import Differences, HourFigures, Report
 from app.audit.row_content import COLUMNS, HASH_BYTES, KEY_BYTES, Content, content_of_row
 from app.domain.windows import HOUR_MS, window_start_ms
 from app.runtime.settings import ClickHouseSettings
@@ -28,10 +28,15 @@ HOURS = (
     "SELECT DISTINCT toUnixTimestamp(toStartOfHour(ts)) * 1000 FROM events "
     "WHERE ts >= fromUnixTimestamp64Milli({from:Int64}) ORDER BY 1"
 )
+# By hour, and for hour 0 of all together: an id can have rows in several hours.
 ID_CONFLICTS = (
-    "SELECT count() FROM (SELECT eventId FROM events FINAL WHERE ts >= fromUnixTimestamp64Milli({from:Int64}) "
-    "GROUP BY eventId HAVING count() > 1)"
+    "SELECT toUnixTimestamp(toStartOfHour(ts)) * 1000 AS hour, uniqExact(eventId) FROM events FINAL "
+    "WHERE ts >= fromUnixTimestamp64Milli({from:Int64}) AND append_time_ms >= {appended_from:Int64} "
+    "AND append_time_ms < {appended_to:Int64} AND eventId GLOBAL IN (SELECT eventId FROM events FINAL "
+    "WHERE ts >= fromUnixTimestamp64Milli({from:Int64}) GROUP BY eventId HAVING count() > 1) "
+    "GROUP BY GROUPING SETS ((hour), ())"
 )
+NEVER_MS = 2**62
 
 
 class ExpectedRows:
@@ -118,29 +123,49 @@ class Scope:
 
 
 def compare_store(
-    settings: ClickHouseSettings, expected: ExpectedRows, scope: Scope, notes: Notes, differences: Differences
+    settings: ClickHouseSettings, expected: ExpectedRows, scope: Scope, report: Report, say: Callable[[str], None]
 ) -> list[HourFigures]:
     """Figures of every hour that has events or rows; notes rows that are missing, too many or not as the log says.
 
-    Raises SinkUnavailable or StoreError.
+    `say` is told how far it is. Raises SinkUnavailable or StoreError.
     """
     client = connect(settings)
     try:
         with clear_errors(settings):
             visible = {"from": scope.visible_from_ms}
             stored_hours = {int(hour) for (hour,) in client.query(HOURS, parameters=visible).result_rows}
-            notes.id_conflicts = int(client.query(ID_CONFLICTS, parameters=visible).result_rows[0][0])
+            say("ids under several keys")
+            conflicts = _id_conflicts(client, scope)
+            report.notes.id_conflicts = conflicts.get(0, 0)
             first_hour = window_start_ms(scope.visible_from_ms)
             hours = sorted(hour for hour in stored_hours | expected.hours if hour >= first_hour)
-            return [_compare_hour(client, hour, expected, scope, differences) for hour in hours]
+            found = []
+            for number, hour in enumerate(hours, 1):
+                say(f"comparing with ClickHouse: hour {number} of {len(hours)}")
+                figures = HourFigures(
+                    hour, refused=report.notes.refused_by_hour[hour], id_conflicts=conflicts.get(hour, 0)
+                )
+                _compare_hour(client, figures, expected, scope, report.differences)
+                found.append(figures)
+            return found
     finally:
         client.close()
 
 
+def _id_conflicts(client: Client, scope: Scope) -> dict[int, int]:
+    """How many ids of rows in the range have rows under several keys: by hour, and of all together at 0."""
+    parameters = {
+        "from": scope.visible_from_ms,
+        "appended_from": scope.from_ms or 0,
+        "appended_to": NEVER_MS if scope.to_ms is None else scope.to_ms,
+    }
+    return {int(hour): int(ids) for hour, ids in client.query(ID_CONFLICTS, parameters=parameters).result_rows}
+
+
 def _compare_hour(
-    client: Client, hour_ms: int, expected: ExpectedRows, scope: Scope, differences: Differences
-) -> HourFigures:
-    figures = HourFigures(hour_ms)
+    client: Client, figures: HourFigures, expected: ExpectedRows, scope: Scope, differences: Differences
+) -> None:
+    hour_ms = figures.hour_ms
     copies: dict[bytes, _Copies] = {}
     for content, must_be_there in expected.of_hour(hour_ms):
         if content.timestamp_ms >= scope.visible_from_ms:
@@ -155,7 +180,6 @@ def _compare_hour(
         if found.required is not None:
             figures.missing += 1
             differences.add("store", found.required.partition, f"{_place(found.required)} has no row")
-    return figures
 
 
 def _compare_row(

@@ -28,6 +28,7 @@ Worker = Annotated[
 Counters = Annotated[bool, typer.Option(help="Compare the workers' counters.")]
 Store = Annotated[bool, typer.Option(help="Compare the rows of ClickHouse.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+HOUR_COLUMNS = ("Hour", "Log", "Stored", "Missing", "Extra", "Differing", "Refused", "Ids under several keys")
 PARTITION_COLUMNS = ("Partition", "Offsets", "Records", "Accepted", "Duplicates", "Dead letters", "Late")
 
 
@@ -82,10 +83,19 @@ def _print(report: Report) -> None:
         print_table("Counters at the offsets of each answer", ("Worker", "Compared", "Differing"), workers)
     if report.hours is not None:
         hours = [
-            (show_time(hour.hour_ms), hour.expected, hour.stored, hour.missing, hour.extra, hour.differing)
+            (
+                show_time(hour.hour_ms),
+                hour.expected,
+                hour.stored,
+                hour.missing,
+                hour.extra,
+                hour.differing,
+                hour.refused,
+                hour.id_conflicts,
+            )
             for hour in report.hours
         ]
-        print_table("Rows by hour", ("Hour", "Log", "Stored", "Missing", "Extra", "Differing"), hours)
+        print_table("Rows by hour", HOUR_COLUMNS, hours)
     notes = report.notes
     print_table(
         "No failures",
@@ -98,6 +108,12 @@ def _print(report: Report) -> None:
             ("ids under several keys", "-" if notes.id_conflicts is None else notes.id_conflicts),
         ],
     )
+    for row in notes.refused:
+        scope = "" if row.organization_id is None else f" of {row.organization_id!r}"
+        typer.echo(
+            f"refused by the store: partition {row.partition}, offset {row.offset}, event {row.event_id}; the live "
+            f"counts{scope} in window {show_time(row.window_ms)} have it"
+        )
     _print_differences(report)
 
 

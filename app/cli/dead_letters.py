@@ -153,6 +153,8 @@ def retry(  # noqa: PLR0913  (one parameter an option)
         print_json(_plan_as_json(plan) | {"sent": sent})
     elif not dry_run:
         typer.echo(f"{sent:,} records were sent again.")
+        if sent < len(plan.chosen):
+            typer.echo(f"{len(plan.chosen) - sent:,} have been sent by another run since they were listed: left out.")
 
 
 def _refuse_wrong_use(*, is_chosen: bool, asks: bool, as_json: bool) -> None:

@@ -33,7 +33,9 @@ def _scope_and_age(found: dict[str, Any]) -> str:
     scope = f"Organisation {found['organizationId']}" if "organizationId" in found else "Platform"
     window = f"current hour {show_time(found['windowStart'])} to {show_time(found['windowEnd'])}"
     age = f"as of {show_moment(found['asOf'])}" + (", stale: behind the log" if found["stale"] else "")
-    return f"{scope}\n{window}\n{age}"
+    refused = sum(found.get("refusedByStore", {}).values())
+    mark = f"\nrefused by the store, so without a row: {refused:,} of the current hour" if refused else ""
+    return f"{scope}\n{window}\n{age}{mark}"
 
 
 for _question in CATALOGUE:

@@ -1,7 +1,6 @@
 """`voicemon worker`: run one worker until SIGTERM or Ctrl-C."""
 
 import asyncio
-import os
 import sys
 from typing import Annotated
 
@@ -9,6 +8,7 @@ import orjson
 import typer
 import uvloop
 
+from app.cli.leave import leave
 from app.runtime.errors import VoicemonError
 from app.runtime.interpreter import collect_rarely, loop_fast
 from app.runtime.logs import configure_logs
@@ -58,16 +58,5 @@ async def _work(settings: Settings, as_json: bool) -> None:
         await Worker(settings).run(stop, announce)
     except VoicemonError as error:
         typer.echo(f"voicemon: {error}", err=True)
-        _leave(error.exit_code)
-    _leave(0)
-
-
-def _leave(code: int) -> None:
-    """End the process now.
-
-    Leaving the loop would join threads and tasks that wait for a ClickHouse or Kafka that does not answer, up to
-    their own timeouts; nothing that they do is needed any more.
-    """
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(code)
+        leave(error.exit_code)
+    leave(0)

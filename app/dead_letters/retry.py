@@ -1,7 +1,8 @@
 """Sends refused records again, each dead letter at most once.
 
 What has been sent is told by the log itself: a record that was sent again carries its dead letter's place in a header,
-so a run that was killed in the middle leaves nothing in doubt.
+so a run that was killed in the middle leaves nothing in doubt. Only one run sends at a time, and first it looks what
+others have sent since it made its plan.
 """
 
 import asyncio
@@ -9,6 +10,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable, Collection
 from dataclasses import dataclass, field
 
+from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
 from app.dead_letters.choice import Choice
@@ -16,11 +18,12 @@ from app.dead_letters.letters import RETRIED_FROM, Letter, Place, letters_of, re
 from app.domain.events import AgeLimits, Anomalies, decode_leniently
 from app.domain.rejects import RejectedEvent, RejectReason
 from app.domain.windows import HOUR_MS
-from app.runtime.broker import state_producer
+from app.runtime.broker import application_id, connected_producer
 from app.runtime.clock import Clock
 from app.runtime.errors import BrokerUnavailable
-from app.runtime.log_reader import LogReader, log_reader
+from app.runtime.log_reader import LogReader, Span, log_reader
 from app.runtime.settings import Settings
+from app.runtime.sole_run import sole_run
 from app.runtime.topics import Topics
 from sinks.dead_letter import original_headers
 
@@ -35,7 +38,8 @@ Progress = Callable[[str, int, int], None]
 class Plan:
     """What a retry would do; numbers are refused records, not their repeated dead letters.
 
-    `again` counts, by reason, those of `chosen` that the present rules would refuse again now.
+    `again` counts, by reason, those of `chosen` that the present rules would refuse again now. `copies` are all dead
+    letters of a chosen record, `log_ends` by partition where the look for earlier retries has ended.
     """
 
     chosen: list[Place] = field(default_factory=list)
@@ -44,6 +48,8 @@ class Plan:
     retried_before: int = 0
     failed_again: int = 0
     only_by_replay: int = 0
+    copies: dict[Place, list[Place]] = field(default_factory=dict)
+    log_ends: dict[int, int] = field(default_factory=dict)
 
     @property
     def too_old(self) -> int:
@@ -79,39 +85,51 @@ class Retry:
             groups = [group for group in await self._groups(reader) if group.chosen is not None]
             if not groups:
                 return plan
-            sent = await self._sent(min(group.since_ms for group in groups))
-            was_sent = {group.chosen: any(str(place) in sent for place in group.places) for group in groups}
+            sent = await self._sent(plan, min(group.since_ms for group in groups))
+            by_place = {group.chosen: group for group in groups}
             async for letter in self._letters(reader):
-                if letter.place in was_sent:
-                    self._judge(plan, letter, was_sent=was_sent[letter.place])
+                if letter.place in by_place:
+                    self._judge(plan, letter, by_place[letter.place].places, sent)
         return plan
 
     async def send(self, plan: Plan) -> int:
-        """How many records of the plan are in the log again, confirmed. Raises BrokerUnavailable."""
-        chosen, done = set(plan.chosen), 0
-        producer = state_producer(self._settings.kafka)
+        """How many records of the plan are in the log again, confirmed; those left out that others have sent since.
+
+        Raises BrokerUnavailable, RunsElsewhere.
+        """
+        kafka, done = self._settings.kafka, 0
         try:
-            await producer.start()
-            async with log_reader(self._settings.kafka) as reader:
-                waiting: list[asyncio.Future[object]] = []
-                async for letter in self._letters(reader):
-                    if letter.place not in chosen:
-                        continue
-                    waiting.append(await producer.send(self._topics.events, **_record(letter)))
-                    if len(waiting) >= SEND_AT_ONCE:
-                        done += len(await asyncio.gather(*waiting))
-                        waiting = []
-                        self._progress("sent", done, len(chosen))
-                done += len(await asyncio.gather(*waiting))
-                self._progress("sent", done, len(chosen))
-        except KafkaError as error:
+            async with (
+                sole_run(kafka, self._topics.dead_letters, f"{application_id(kafka)}-retry"),
+                log_reader(kafka) as reader,
+                connected_producer(kafka) as producer,
+            ):
+                sent = await self._sent(plan)
+                chosen = {place for place in plan.chosen if not any(str(one) in sent for one in plan.copies[place])}
+                async for confirmed in self._send_all(reader, producer, chosen):
+                    done += confirmed
+                    self._progress("sent", done, len(chosen))
+        except (KafkaError, BrokerUnavailable) as error:
+            reason = error if isinstance(error, BrokerUnavailable) else type(error).__name__
             raise BrokerUnavailable(
-                f"{done} of {len(chosen)} records were sent, then Kafka failed ({type(error).__name__}): "
+                f"{done} of {len(plan.chosen)} records were sent, then Kafka failed ({reason}): "
                 "run the command again, it sends only those that are missing"
             ) from error
-        finally:
-            await producer.stop()
         return done
+
+    async def _send_all(
+        self, reader: LogReader, producer: AIOKafkaProducer, chosen: Collection[Place]
+    ) -> AsyncIterator[int]:
+        """Numbers of records confirmed together."""
+        waiting: list[asyncio.Future[object]] = []
+        async for letter in self._letters(reader):
+            if letter.place not in chosen:
+                continue
+            waiting.append(await producer.send(self._topics.events, **_record(letter)))
+            if len(waiting) >= SEND_AT_ONCE:
+                yield len(await asyncio.gather(*waiting))
+                waiting = []
+        yield len(await asyncio.gather(*waiting))
 
     async def _groups(self, reader: LogReader) -> Collection[_Group]:
         """All dead letters by their record; whichever of them was sent again, the record was."""
@@ -129,20 +147,23 @@ class Retry:
                 for letter in letters_of(records, self._topics.events):
                     yield letter
 
-    async def _sent(self, since_ms: int) -> set[str]:
-        """Dead letters that records of the log were sent again from."""
+    async def _sent(self, plan: Plan, since_ms: int | None = None) -> set[str]:
+        """Dead letters that records of the log were sent again from: since a time, else since the last look."""
         sent: set[str] = set()
         # A reader of its own: one that has read a topic knows the partitions of no other.
         async with log_reader(self._settings.kafka) as reader:
-            for span in await reader.spans(self._topics.events, since_ms):
+            for found in await reader.spans(self._topics.events, since_ms):
+                start = max(found.start, plan.log_ends.get(found.tp.partition, found.start))
+                span = Span(found.tp, found.begin, start, found.end)
+                plan.log_ends[found.tp.partition] = found.end
                 async for records in reader.batches(span):
                     done, total = records[-1].offset + 1 - span.start, span.end - span.start
                     self._progress(f"looked for earlier retries in partition {span.tp.partition}", done, total)
                     sent |= {place for record in records if (place := retried_from(record.headers)) is not None}
         return sent
 
-    def _judge(self, plan: Plan, letter: Letter, *, was_sent: bool) -> None:
-        if was_sent:
+    def _judge(self, plan: Plan, letter: Letter, copies: list[Place], sent: set[str]) -> None:
+        if any(str(place) in sent for place in copies):
             plan.retried_before += 1
         elif letter.is_truncated:
             plan.truncated += 1
@@ -152,6 +173,7 @@ class Retry:
             plan.failed_again += 1
         else:
             plan.chosen.append(letter.place)
+            plan.copies[letter.place] = copies
             try:
                 decode_leniently(letter.record.value, self._clock.now_ms(), self._limits, Anomalies())
             except RejectedEvent as rejected:

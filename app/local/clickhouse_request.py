@@ -6,6 +6,7 @@ import zlib
 from base64 import b64decode
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import lz4.frame  # type: ignore[import-untyped]
@@ -15,6 +16,8 @@ from aiohttp import web
 from app.local.clickhouse_errors import AUTHENTICATION_FAILED, BAD_ARGUMENTS, NOT_IMPLEMENTED, QueryRefused
 from app.local.insert_head import InsertHead, find_insert_head
 
+# A block of some bytes can stand for 128 KiB, so the decoder is given little at once.
+ZSTD_STEP_BYTES = 1024
 # Parameters of the protocol; everything else in the URL is a setting. Source: ClickHouse, HTTPHandler.cpp.
 RESERVED = frozenset(
     {"query", "database", "default_format", "session_id", "session_timeout", "session_check", "query_id", "quota_key"}
@@ -111,26 +114,57 @@ def authenticate(given: Credentials, users: Mapping[str, User]) -> User:
 
 
 def decoded_body(body: bytes, encoding: str, limit: int) -> bytes:
-    """The body without its content encoding, which may already be undone (gzip and deflate by the HTTP layer).
+    """The body without its content encoding.
 
-    Raises BodyTooLarge beyond `limit` bytes, QueryRefused for an unknown encoding or a broken body.
+    Raises BodyTooLarge beyond `limit` bytes, QueryRefused for an unknown encoding and for a body that is broken or
+    cut off: rows before the cut would be stored as if they were all.
     """
-    try:
-        if encoding == "lz4":
-            out = _joined_frames(lz4.frame.LZ4FrameDecompressor, body, limit)
-        elif encoding == "zstd" and body[:4] == b"\x28\xb5\x2f\xfd":
-            out = zstandard.ZstdDecompressor().stream_reader(body, read_across_frames=True).read(limit + 1)
-        elif encoding == "gzip" and body[:2] == b"\x1f\x8b":
-            out = _joined_frames(lambda: zlib.decompressobj(wbits=31), body, limit)
-        elif encoding in ("", "identity", "gzip", "deflate", "zstd", "br"):
-            out = body
-        else:
-            raise QueryRefused(NOT_IMPLEMENTED, f"The content encoding {encoding[:40]} is not known; use lz4 or zstd.")
-    except (RuntimeError, zstandard.ZstdError, zlib.error) as error:
-        raise QueryRefused(BAD_ARGUMENTS, f"The body is not {encoding}: {error}") from error
+    if encoding in ("", "identity"):
+        out = body
+    elif decompressor := _DECOMPRESSORS.get(encoding):
+        try:
+            out = _joined_frames(decompressor, body, limit)
+        except (RuntimeError, zstandard.ZstdError, zlib.error) as error:
+            raise QueryRefused(BAD_ARGUMENTS, f"The body is not {encoding}: {error}") from error
+    else:
+        raise QueryRefused(NOT_IMPLEMENTED, f"The content encoding {encoding[:40]} is not known; use lz4 or zstd.")
     if len(out) > limit:
         raise BodyTooLarge
     return out
+
+
+class _ZstdFrame:
+    """One frame of zstd with the interface of the other decompressors."""
+
+    def __init__(self) -> None:
+        self._frame = zstandard.ZstdDecompressor().decompressobj()
+        self.unused_data = b""
+
+    @property
+    def eof(self) -> bool:
+        """Whether the frame has ended."""
+        return self._frame.eof
+
+    def decompress(self, data: bytes, max_length: int) -> bytes:
+        """What the data holds; it stops beyond `max_length`, up to some 32 MB later."""
+        pieces: list[bytes] = []
+        size = 0
+        for at in range(0, len(data), ZSTD_STEP_BYTES):
+            pieces.append(self._frame.decompress(data[at : at + ZSTD_STEP_BYTES]))
+            size += len(pieces[-1])
+            if self.eof:
+                self.unused_data = self._frame.unused_data + data[at + ZSTD_STEP_BYTES :]
+            if self.eof or size > max_length:
+                break
+        return b"".join(pieces)
+
+
+_DECOMPRESSORS: Mapping[str, Callable[[], Any]] = {
+    "lz4": lz4.frame.LZ4FrameDecompressor,
+    "zstd": _ZstdFrame,
+    "gzip": partial(zlib.decompressobj, wbits=31),
+    "deflate": zlib.decompressobj,
+}
 
 
 def _joined_frames(decompressor: Callable[[], Any], body: bytes, limit: int) -> bytes:

@@ -82,7 +82,11 @@ async def _serve(options: argparse.Namespace, settings: Settings) -> int:
     try:
         endpoint = Endpoint(engine, _users(settings), settings.local.clickhouse_request_bytes)
         runner = web.AppRunner(
-            endpoint.application(), access_log=None, handler_cancellation=True, shutdown_timeout=SHUTDOWN_SECONDS
+            endpoint.application(),
+            access_log=None,
+            handler_cancellation=True,
+            shutdown_timeout=SHUTDOWN_SECONDS,
+            auto_decompress=False,  # a gzip body that was cut off would pass as a whole one
         )
         await runner.setup()
         site = web.TCPSite(runner, options.host, options.port)

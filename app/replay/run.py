@@ -1,11 +1,11 @@
 """Reads the log again into the store: the rows of the live path, by its own rules, with a consumer group of its own.
 
-Counters, dead letters and the workers' commits are not touched. Rows that are there already come again as they are and
-are collapsed by the store.
+Counters and the workers' commits are not touched. Rows that are there already come again as they are and are collapsed
+by the store. Records that are no events have their dead letters from the worker; a row that the store refuses gets one
+here, as it does there.
 """
 
 import asyncio
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -16,17 +16,21 @@ from aiokafka.errors import KafkaError
 
 from agents.ingest_events import Sieve
 from app.domain.events import AgeLimits
+from app.domain.rejects import RejectReason
 from app.domain.windows import HOUR_MS
-from app.runtime.broker import application_id
+from app.replay.question import Cut, Question, cuts_of, spans_of
+from app.runtime.broker import DEAD_LETTER_ALLOWANCE, state_producer
 from app.runtime.clock import Clock
-from app.runtime.errors import VoicemonError
 from app.runtime.kafka_access import client_options
 from app.runtime.kafka_errors import broker_error
+from app.runtime.log_position import read_records
 from app.runtime.log_reader import LogReader, Span, log_reader
 from app.runtime.settings import Settings
+from app.runtime.state_producer import StateProducer
 from app.runtime.telemetry import Telemetry
 from app.runtime.topics import Topics
 from sinks.base import RefusedRow, Sink
+from sinks.dead_letter import DeadLetterWriter, letter_of
 from sinks.writer import BatchingWriter
 from tables.partition_counters import PartitionCounters
 from tables.seen_events import PartitionSeen
@@ -41,25 +45,13 @@ Progress = Callable[[str, int, int], None]
 log = structlog.get_logger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
-    """What is read again: records by append time (`to_ms` excluded), or offsets of one partition, both inclusive."""
-
-    from_ms: int | None = None
-    to_ms: int | None = None
-    partition: int | None = None
-    from_offset: int | None = None
-    to_offset: int | None = None
-
-    def group(self, settings: Settings) -> str:
-        """The consumer group of this question: the same one the next time it is asked."""
-        digest = hashlib.sha256(repr(self).encode()).hexdigest()[:12]
-        return f"{application_id(settings.kafka)}-replay-{digest}"
-
-
 @dataclass(slots=True)
 class Result:
-    """What became of the records that this run has read; `resumed` offsets were done by an earlier one."""
+    """What became of the records that this run has read; `resumed` offsets were done by an earlier one.
+
+    `oldest_ms` is when the first of them in time was appended. `cut` are partitions that no longer have all that was
+    asked for.
+    """
 
     records: int = 0
     rows: int = 0
@@ -67,6 +59,8 @@ class Result:
     dead_letters: int = 0
     refused: list[tuple[int, int]] = field(default_factory=list)
     resumed: int = 0
+    oldest_ms: int | None = None
+    cut: list[Cut] = field(default_factory=list)
 
 
 class Replay:
@@ -78,7 +72,11 @@ class Replay:
         limits = AgeLimits(ingest.max_age_hours * HOUR_MS, ingest.max_ahead_seconds * 1000)
         self._horizon_ms = ingest.duplicates_hours * HOUR_MS + limits.max_ahead_ms
         self._sieve = Sieve(limits, Telemetry())
-        self._topic = Topics(settings.kafka.topic_prefix).events
+        topics = Topics(settings.kafka.topic_prefix)
+        self._topic = topics.events
+        self._producer = StateProducer(lambda: state_producer(settings.kafka))
+        limit = settings.kafka.max_message_bytes + DEAD_LETTER_ALLOWANCE
+        self._letters = DeadLetterWriter(self._producer, topics.dead_letters, limit_bytes=limit)
         self._writer = BatchingWriter(sink, settings.clickhouse, clock, self._stored, topic=self._topic)
         self._stored_to: dict[int, int] = {}
         self._committed: dict[int, int] = {}
@@ -87,7 +85,8 @@ class Replay:
     async def run(self, *, restart: bool = False) -> None:
         """Everything asked for is stored, or in `result.refused`; goes on where the same question stopped.
 
-        Cancelled, it keeps what is stored so far. Raises BrokerUnavailable, VoicemonError; waits for the store.
+        Cancelled, it keeps what is stored so far. Raises BrokerUnavailable, DeadLetterUndelivered, VoicemonError; waits
+        for the store.
         """
         group = AIOKafkaConsumer(
             **client_options(self._settings.kafka),
@@ -102,10 +101,12 @@ class Replay:
         except KafkaError as error:
             raise await broker_error(self._settings.kafka, error) from error
         finally:
+            await self._producer.stop()
             await group.stop()
 
     async def _work(self, reader: LogReader, group: AIOKafkaConsumer, *, restart: bool) -> None:
-        spans = await self._spans(reader)
+        spans = await spans_of(reader, self._topic, self._question)
+        self.result.cut = [cut async for cut in cuts_of(reader, spans, self._question)]
         group.assign([span.tp for span in spans])
         tasks = [asyncio.create_task(self._writer.run()), asyncio.create_task(self._keep_committing(group))]
         reading = asyncio.create_task(self._read_all(reader, group, spans, restart=restart))
@@ -133,29 +134,6 @@ class Replay:
                 await self._read(reader, Span(span.tp, span.begin, warm, span.end), start)
         while not await self._writer.drain(DRAIN_SECONDS):
             log.warning("still waiting for ClickHouse", reason=self._writer.blocked_reason)
-
-    async def _spans(self, reader: LogReader) -> list[Span]:
-        asked = self._question
-        spans = await reader.spans(self._topic, asked.from_ms)
-        if asked.to_ms is not None:
-            ends = {span.tp: span.start for span in await reader.spans(self._topic, asked.to_ms)}
-            spans = [Span(span.tp, span.begin, span.start, ends[span.tp]) for span in spans]
-        if asked.partition is None:
-            return spans
-        chosen = [span for span in spans if span.tp.partition == asked.partition]
-        if not chosen:
-            raise VoicemonError(f"{self._topic} has no partition {asked.partition}: it has 0 to {len(spans) - 1}")
-        return [self._cut(span) for span in chosen]
-
-    def _cut(self, span: Span) -> Span:
-        first, last = self._question.from_offset, self._question.to_offset
-        start = span.start if first is None else max(span.start, first)
-        end = span.end if last is None else min(span.end, last + 1)
-        if start >= end:
-            raise VoicemonError(
-                f"partition {span.tp.partition} has no such records: its offsets are {span.begin} to {span.end - 1}"
-            )
-        return Span(span.tp, span.begin, start, end)
 
     async def _warm_start(self, reader: LogReader, span: Span, start: int) -> int:
         """The first offset whose id could make a record from `start` on a duplicate."""
@@ -189,12 +167,14 @@ class Replay:
             return
         found = self._sieve.sift(partition, records, counters, seen)
         counters.advance(found.watermark_ms)
-        append_ms = max(record.timestamp for record in records)
+        append_times = [record.timestamp for record in records]
+        append_ms = max(append_times)
         seen.remember(found.keys, found.offsets, append_ms)
         seen.trim(append_ms - self._horizon_ms)
         if not store:
             return
         self.result.records += len(records)
+        self.result.oldest_ms = min([*append_times, self.result.oldest_ms or append_ms])
         self.result.duplicates += found.duplicates
         self.result.dead_letters += len(found.letters)
         size = sum(len(row.line) for row in found.rows)
@@ -202,8 +182,12 @@ class Replay:
         self.result.rows += len(found.rows)
 
     async def _stored(self, partition: int, last_offset: int, refused: Sequence[RefusedRow]) -> None:
+        if refused:
+            records = await read_records(self._settings.kafka, partition, [row.offset for row in refused])
+            reason = RejectReason.REFUSED_BY_STORE.value
+            await self._letters.write([letter_of(records[row.offset], reason, row.message) for row in refused])
+            self.result.refused += [(partition, row.offset) for row in refused]
         self._stored_to[partition] = last_offset + 1
-        self.result.refused += [(partition, row.offset) for row in refused]
 
     async def _keep_committing(self, group: AIOKafkaConsumer) -> None:
         while True:

@@ -68,6 +68,17 @@ def state_producer(settings: KafkaSettings) -> AIOKafkaProducer:
 
 
 @asynccontextmanager
+async def connected_producer(settings: KafkaSettings) -> AsyncIterator[AIOKafkaProducer]:
+    """A `state_producer`, connected while the block runs. Raises KafkaError if Kafka does not answer."""
+    producer = state_producer(settings)
+    try:
+        await producer.start()
+        yield producer
+    finally:
+        await producer.stop()
+
+
+@asynccontextmanager
 async def connected(consumer: AIOKafkaConsumer) -> AsyncIterator[AIOKafkaConsumer]:
     """The consumer, connected while the block runs; one that cannot connect is closed, too."""
     try:

@@ -2,16 +2,19 @@
 
 
 class VoicemonError(Exception):
-    """A failure with one sentence that tells the user what to do; the CLI prints it and exits with `exit_code`."""
+    """A failure with one sentence that tells the user what to do; the CLI prints it and exits with `exit_code`.
+
+    `needs_operator` says of one that is tried again that waiting alone will not help.
+    """
 
     exit_code = 1
+    needs_operator = False
 
 
 class SinkUnavailable(VoicemonError):
     """The store cannot take rows now: back off and retry, acknowledge nothing.
 
-    `code` is the store's own number of the error, or a short word such as `timeout` where it gave none;
-    `needs_operator` says that waiting alone will not help.
+    `code` is the store's own number of the error, or a short word such as `timeout` where it gave none.
     """
 
     def __init__(self, message: str, *, code: str = "", needs_operator: bool = False) -> None:

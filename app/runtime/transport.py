@@ -243,7 +243,7 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
                 await self._thread.keep_polling()  # counting may wait long, for the broker or for an operator
 
     async def force_commit(self, topics: Any = None, start_new_transaction: bool = True) -> bool:
-        """Flush the tables, then commit the completed prefix of each partition."""
+        """Flush the tables, then commit the completed prefix of each partition; what fails is tried the next time."""
         safe = {tp: at for tp, at in self._safe.items() if self._should_commit(tp, at[0])}
         if not safe:
             return False

@@ -33,8 +33,12 @@ RealTimeMetrics = msgspec.defstruct(
         ("asOf", int),
         ("stale", bool),
         ("organizationId", str | msgspec.UnsetType, msgspec.UNSET),
+        ("refusedByStore", Counters | msgspec.UnsetType, msgspec.UNSET),
     ],
-    namespace={"__doc__": "The eight counters of the current UTC hour and of the last 60 minutes; times in epoch ms."},
+    namespace={
+        "__doc__": "The eight counters of the current UTC hour and of the last 60 minutes; times in epoch ms. "
+        "`refusedByStore` is there if events of the current hour have no row because the store refused it."
+    },
 )
 
 
@@ -92,7 +96,10 @@ class Tables(msgspec.Struct):
 
 
 class Entry(msgspec.Struct, rename="camel"):
-    """One counter of one UTC hour; without `organizationId` it is the platform's."""
+    """One counter of one UTC hour; without `organizationId` it is the platform's.
+
+    `refusedByStore` of its events have no row because the store refused it.
+    """
 
     counter_type: str
     current_value: int
@@ -100,6 +107,7 @@ class Entry(msgspec.Struct, rename="camel"):
     window_end: int
     organization_id: str | msgspec.UnsetType = msgspec.UNSET
     partition: int | msgspec.UnsetType = msgspec.UNSET
+    refused_by_store: int | msgspec.UnsetType = msgspec.UNSET
 
 
 class Minutes(msgspec.Struct):

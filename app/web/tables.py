@@ -151,6 +151,7 @@ def _entry(entry: Entry, partition: int | None) -> dict[str, object]:
         "counterType": entry.counter_type,
         **scope,
         "currentValue": entry.value,
+        **({"refusedByStore": entry.refused} if entry.refused else {}),
         "windowStart": start,
         "windowEnd": start + HOUR_MS,
     }

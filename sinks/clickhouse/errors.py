@@ -9,6 +9,7 @@ import re
 from clickhouse_connect.driver.exceptions import Error, ProgrammingError
 
 from app.runtime.errors import RowRefused, SinkUnavailable
+from sinks.clickhouse.explain import AUTHENTICATION_FAILED
 
 ROW_CODES = frozenset(
     {6, 25, 26, 27, 32, 33, 38, 41, 53, 69, 70, 72, 117, 130, 131, 190, 349, 376, 407, 467, 469, 675, 676, 691}
@@ -18,11 +19,13 @@ constraints."""
 
 TOO_MANY_PARTS = 252
 
+_LOGIN = "the user or its password is wrong: correct VOICEMON_CLICKHOUSE_USER and VOICEMON_CLICKHOUSE_PASSWORD"
+
 OPERATOR_CODES = {
     60: "the table is missing: run `voicemon migrate`",
     81: "the database is missing: run `voicemon migrate`",
     497: "the user may not insert: grant INSERT on the database's tables to it",
-    516: "the user or its password is wrong: correct VOICEMON_CLICKHOUSE_USER and VOICEMON_CLICKHOUSE_PASSWORD",
+    **dict.fromkeys(AUTHENTICATION_FAILED, _LOGIN),
 }
 
 OUTAGE_CODES = {

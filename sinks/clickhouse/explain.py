@@ -25,6 +25,7 @@ class StoreError(VoicemonError):
     def __init__(self, message: str, code: int | None = None) -> None:
         super().__init__(message)
         self.code = code
+        self.needs_operator = code == ACCESS_DENIED or code in NOT_MIGRATED
 
 
 @contextmanager
@@ -42,7 +43,9 @@ def explain(error: Exception, settings: ClickHouseSettings) -> VoicemonError:
     if code in AUTHENTICATION_FAILED:
         return SinkUnavailable(
             f"ClickHouse at {settings.url} refuses user {settings.user!r}: set VOICEMON_CLICKHOUSE_USER and "
-            "VOICEMON_CLICKHOUSE_PASSWORD or VOICEMON_CLICKHOUSE_PASSWORD_FILE"
+            "VOICEMON_CLICKHOUSE_PASSWORD or VOICEMON_CLICKHOUSE_PASSWORD_FILE",
+            code=str(code),
+            needs_operator=True,
         )
     if not isinstance(error, DatabaseError) or code is None:
         return _tls_failure(error, settings) or SinkUnavailable(

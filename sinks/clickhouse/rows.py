@@ -5,11 +5,20 @@ import msgspec
 from app.domain.events import PipelineEvent, encode_event
 
 
+class RowHead(msgspec.Struct, rename="camel"):
+    """What a line says about whom and when."""
+
+    event_type: str
+    timestamp: int
+    organization_id: str | None = None
+
+
 class _EventTime(msgspec.Struct):
     timestamp: int
 
 
 _event_time = msgspec.json.Decoder(_EventTime)
+_head = msgspec.json.Decoder(RowHead)
 
 
 def encode_row(event: PipelineEvent, partition: int, offset: int, append_time_ms: int) -> bytes:
@@ -23,6 +32,11 @@ def encode_row(event: PipelineEvent, partition: int, offset: int, append_time_ms
         offset,
         append_time_ms,
     )
+
+
+def head_of(line: bytes) -> RowHead:
+    """Type, time and organisation out of a line."""
+    return _head.decode(line)
 
 
 def event_time_ms(line: bytes) -> int:

@@ -22,6 +22,7 @@ from tests.workers import ROOT, WorkerProcess, environment, eventually, worker_p
 pytestmark = [pytest.mark.kafka, pytest.mark.clickhouse, pytest.mark.timeout(240)]
 
 EVENTS, DUPLICATES, BAD = 40, 3, 4
+REFUSED = "org-refused"
 HOUR_MS = 3_600_000
 
 
@@ -43,14 +44,18 @@ def run_audit(worker: WorkerProcess, *options: str) -> tuple[int, dict[str, Any]
 
 
 async def publish(settings: Settings) -> None:
-    """Good events, repeats, bad ones, a copy under another key and one that is too late for its window."""
+    """Good events, repeats, bad ones, one that is too late for its window, one whose row the store will refuse.
+
+    In another partition a copy, and another event with an id that is taken.
+    """
     now_ms = time.time_ns() // 1_000_000
     good = [encoded(f"org-{number % 3}") for number in range(EVENTS)]
     records = [Outgoing(value) for value in good + good[:DUPLICATES]]
     records += [Outgoing(value, b"bad") for value in (None, b"", b"{", encoded("org-1", timestamp=1_000))]
-    records += [Outgoing(encoded("org-late", timestamp=now_ms - 10 * HOUR_MS))]
+    records += [Outgoing(encoded("org-late", timestamp=now_ms - 10 * HOUR_MS)), Outgoing(encoded(REFUSED))]
     await send(settings, records, partition=0)
-    await send(settings, [Outgoing(good[0], b"another key")], partition=1)
+    other = json.dumps(json.loads(good[1]) | {"organizationId": "org-3"}).encode()
+    await send(settings, [Outgoing(good[0], b"another key"), Outgoing(other, b"another key")], partition=1)
 
     async def is_committed() -> bool:
         return all(committed == end for committed, end in (await group_lag(settings.kafka)).values())
@@ -64,18 +69,23 @@ async def test_an_audit_is_silent_when_all_is_right_and_names_what_is_not(
     settings = worker_settings(kafka_bootstrap, clickhouse, unique_prefix, kafka={"partitions": 2})
     with worker_process(settings, tmp_path) as worker:
         await worker.until_ready()
+        await asyncio.to_thread(refuse_rows, settings)
         await publish(settings)
+        await marks_are_shown(worker)
         code, found = await asyncio.to_thread(run_audit, worker)
         assert (code, found["differences"]["total"]) == (0, 0), found["differences"]
         first = found["partitions"][0]
         assert (first["accepted"], first["duplicates"], first["deadLetters"], first["late"]) == (
-            EVENTS + 1, DUPLICATES, BAD, 1,
+            EVENTS + 2, DUPLICATES, BAD, 1,
         )  # fmt: skip
         assert found["notes"] == {
-            "copiesAcrossPartitions": 1, "late": 1, "repeatedDeadLetters": 0, "refusedByStore": 0, "idConflicts": 0,
+            "copiesAcrossPartitions": 2, "late": 1, "repeatedDeadLetters": 0, "refusedByStore": 1, "idConflicts": 1,
         }  # fmt: skip
-        assert found["workers"][0]["counters"] == 4 + 2, "three organisations and all; one and all in partition 1"
-        assert sum(hour["stored"] for hour in found["store"]) == EVENTS + 1
+        assert [(row["organizationId"], row["offset"]) for row in found["refusedByStore"]] == [(REFUSED, 48)]
+        assert found["workers"][0]["counters"] == 5 + 3, "four organisations and all; two and all in partition 1"
+        totals = {name: sum(hour[name] for hour in found["store"]) for name in ("stored", "refusedByStore")}
+        assert totals == {"stored": EVENTS + 2, "refusedByStore": 1}
+        assert max(hour["idConflicts"] for hour in found["store"]) == 1
 
         await asyncio.to_thread(spoil, settings)
         code, found = await asyncio.to_thread(run_audit, worker)
@@ -85,6 +95,23 @@ async def test_an_audit_is_silent_when_all_is_right_and_names_what_is_not(
         assert totals == {"missing": 1, "extra": 1, "differing": 1}
         code, found = await asyncio.to_thread(run_audit, worker, "--no-store")
         assert (code, found["store"]) == (0, None)
+
+
+def refuse_rows(settings: Settings) -> None:
+    """From now on the store refuses rows of an organisation."""
+    with database(settings) as client:
+        client.command(f"ALTER TABLE events ADD CONSTRAINT a_test CHECK organizationId != '{REFUSED}'")
+
+
+async def marks_are_shown(worker: WorkerProcess) -> None:
+    """The counts that hold the refused event say so, and only those."""
+    _, body = await worker.ask("/tables/counters/?counterType=artifacts_received_1h")
+    marked = {entry.get("organizationId"): entry.get("refusedByStore") for entry in body["entries"]}
+    assert marked == {None: 1, REFUSED: 1, **dict.fromkeys(["org-0", "org-1", "org-2", "org-3"])}
+    _, live = await worker.ask(f"/api/v1/metrics/realtime?organizationId={REFUSED}")
+    assert live["refusedByStore"]["artifactsReceived1h"] == 1
+    _, other = await worker.ask("/api/v1/metrics/realtime?organizationId=org-1")
+    assert "refusedByStore" not in other
 
 
 def spoil(settings: Settings) -> None:

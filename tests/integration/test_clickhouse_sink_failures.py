@@ -65,7 +65,9 @@ async def test_an_error_that_blames_no_row_is_an_outage(stub: StoreStub, code: i
     assert len(stub.inserts) == 1
 
 
-@pytest.mark.parametrize(("code", "advice"), [(60, "migrate"), (81, "migrate"), (497, "grant"), (516, "PASSWORD")])
+@pytest.mark.parametrize(
+    ("code", "advice"), [(60, "migrate"), (81, "migrate"), (497, "grant"), (516, "PASSWORD"), (194, "PASSWORD")]
+)
 async def test_an_error_that_waiting_does_not_mend_asks_for_an_operator(
     stub: StoreStub, code: int, advice: str
 ) -> None:

@@ -10,15 +10,19 @@ from typing import Any
 
 import pytest
 
+from agents.roll_up import RollUp
 from app.audit.run import Question as AuditQuestion
 from app.audit.run import audit
 from app.dead_letters.choice import Choice
 from app.dead_letters.listing import list_letters
 from app.dead_letters.retry import Plan, Retry
-from app.replay.run import Question, Replay, Result
+from app.replay.question import Question
+from app.replay.run import Replay, Result
+from app.runtime.broker import application_id
 from app.runtime.clock import SystemClock
 from app.runtime.log_position import committed_offsets, group_lag
 from app.runtime.settings import ClickHouseSettings, Settings
+from app.runtime.sole_run import RunsElsewhere, sole_run
 from app.runtime.topics import Topics
 from sinks.clickhouse.client import connect
 from sinks.clickhouse.sink import ClickHouseSink
@@ -28,6 +32,7 @@ from tests.workers import ROOT, WorkerProcess, environment, eventually, read_top
 pytestmark = [pytest.mark.kafka, pytest.mark.clickhouse, pytest.mark.timeout(240)]
 
 EARLY_MS = 5_000
+HOUR_MS = 3_600_000
 
 
 async def command(settings: Settings, *arguments: str) -> tuple[int, dict[str, Any]]:
@@ -108,8 +113,14 @@ async def retry_sends_each_record_once(worker: WorkerProcess) -> None:
     assert (log[-1].partition, log[-1].key, log[-1].value) == (1, record.key, record.value)
     assert log[-1].headers == (*record.headers, mark)
 
-    plan, sent = await retry(settings, Choice())
-    assert (sent, plan.again) == (1, {"bad_json": 1})
+    work = Retry(settings, Choice(), SystemClock(), silent)
+    plan, same = await work.plan(), await work.plan()
+    group = f"{application_id(settings.kafka)}-retry"
+    async with sole_run(settings.kafka, Topics(settings.kafka.topic_prefix).dead_letters, group):
+        with pytest.raises(RunsElsewhere):
+            await work.send(plan)
+    assert (await work.send(plan), plan.again) == (1, {"bad_json": 1})
+    assert (await work.send(same), len(same.chosen)) == (0, 1), "another run has sent it meanwhile"
     await dead_letters(settings, [(bad[0], bad[1] + 1)])
     plan, sent = await retry(settings, Choice())
     assert (sent, plan.failed_again, plan.retried_before) == (0, 1, 2)
@@ -118,14 +129,20 @@ async def retry_sends_each_record_once(worker: WorkerProcess) -> None:
 async def replay_brings_rows_back(worker: WorkerProcess) -> None:
     settings = worker.settings
     values = [encoded("kept") for _ in range(30)]
+    earlier = [encoded("kept", timestamp=time.time_ns() // 1_000_000 - hours * HOUR_MS) for hours in (1, 2, 24)]
+    await send(settings, [Outgoing(value) for value in earlier], partition=1)
     places = await send(settings, [Outgoing(value) for value in [*values, *values[:3]]], partition=0)
-    await until_stored(settings, "kept", 30)
+    await until_stored(settings, "kept", 30 + len(earlier))
 
     async def is_committed() -> bool:
         return all(committed == end for committed, end in (await group_lag(settings.kafka)).values())
 
     await eventually(is_committed, "all is committed")
     before = await asyncio.to_thread(state, settings)
+    snapshots = await asyncio.to_thread(computed_snapshots, settings)
+    assert {(period, scope) for period, _, scope in snapshots} >= {
+        (period, scope) for period in ("hourly", "daily") for scope in ("", "kept")
+    }
     commits = await committed_offsets(settings.kafka)
     dead_letter_topic = Topics(settings.kafka.topic_prefix).dead_letters
     letters = len(await read_topic(settings.kafka.bootstrap, dead_letter_topic))
@@ -133,6 +150,8 @@ async def replay_brings_rows_back(worker: WorkerProcess) -> None:
     code, intact = await command(settings, "replay", "--from", "0")
     assert (code, intact["complete"], intact["duplicates"], intact["refusedByStore"]) == (0, True, 3, [])
     assert await asyncio.to_thread(state, settings) == before
+    # An hour may have ended meanwhile.
+    assert (await asyncio.to_thread(computed_snapshots, settings)).items() >= snapshots.items()
 
     await asyncio.to_thread(delete_rows, settings)
     assert await asyncio.to_thread(state, settings) != before
@@ -144,6 +163,8 @@ async def replay_brings_rows_back(worker: WorkerProcess) -> None:
     assert (middle.records, middle.rows, middle.duplicates) == (23, 20, 3)
     assert (await replay(settings, everything, restart=True)).records == intact["records"]
     assert await asyncio.to_thread(state, settings) == before
+    # An hour may have ended meanwhile.
+    assert (await asyncio.to_thread(computed_snapshots, settings)).items() >= snapshots.items()
 
     assert await committed_offsets(settings.kafka) == commits
     assert len(await read_topic(settings.kafka.bootstrap, dead_letter_topic)) == letters
@@ -159,6 +180,21 @@ def state(settings: Settings) -> list[Any]:
         return list(client.query(f"SELECT {columns} FROM events FINAL ORDER BY eventId").result_rows)
     finally:
         client.close()
+
+
+def computed_snapshots(settings: Settings) -> dict[tuple[str, str, str], dict[str, Any]]:
+    """Every snapshot row by period and scope, computed just now where rows have come since."""
+    client, clock = connect(settings.clickhouse), SystemClock()
+    found: dict[tuple[str, str, str], dict[str, Any]] = {}
+    try:
+        RollUp(client, settings, clock).run_once(clock.now_ms())
+        for period in ("hourly", "daily"):
+            for row in client.query(f"SELECT * FROM snapshots_{period}_figures").named_results():
+                figures = {name: value for name, value in row.items() if name not in {"computed_at", "createdAt"}}
+                found[period, str(row["periodStart"]), row["organizationId"]] = figures
+    finally:
+        client.close()
+    return found
 
 
 def delete_rows(settings: Settings) -> None:

@@ -13,7 +13,8 @@ from pydantic import SecretStr
 from app.checks.kafka import check_kafka
 from app.publisher import AsyncPublisher, Publisher
 from app.publisher.topic import require_topic
-from app.replay.run import Question, Replay
+from app.replay.question import Question
+from app.replay.run import Replay
 from app.runtime.broker import application_id, prepare_topics
 from app.runtime.clock import SystemClock
 from app.runtime.errors import BrokerUnavailable, VoicemonError

@@ -12,7 +12,7 @@ import pytest
 
 from app.local.ports import free_port
 from app.local.stack import LocalStack, Name
-from app.runtime.settings import ClickHouseSettings, Settings
+from app.runtime.settings import MIB, ClickHouseSettings, Settings
 from tests.integration.exactness import (
     assert_commits_are_stored,
     assert_counted,
@@ -126,7 +126,7 @@ async def test_clickhouse_that_comes_late_and_goes_away_loses_nothing(
     kafka_bootstrap: str, unique_prefix: str, tmp_path: Path
 ) -> None:
     local = on_fixed_ports(tmp_path)
-    clickhouse = ClickHouseSettings(url=f"http://127.0.0.1:{local.local.clickhouse_port}")
+    clickhouse = ClickHouseSettings(url=f"http://127.0.0.1:{local.local.clickhouse_port}", backlog_bytes=MIB)
     settings = worker_settings(kafka_bootstrap, clickhouse, unique_prefix, kafka=QUICK_GROUP)
     with worker_process(settings, tmp_path) as worker:
         await until_not_ready(worker, "ClickHouse", clickhouse.url)
@@ -142,9 +142,13 @@ async def test_clickhouse_that_comes_late_and_goes_away_loses_nothing(
             await assert_exact(worker)
             stored, _ = await truth(settings)
         async with load(settings, seed=2):
-            await until_not_ready(worker, "ClickHouse")
-            await until_counted(worker, 800)
-            await end(worker)
+            await until_not_ready(worker, "ClickHouse", "the backlog of unstored rows is full")
+            with worker_process(settings, tmp_path) as other:
+                await until_shared(worker, other)
+                await until_not_ready(other, "ClickHouse", "the backlog of unstored rows is full")
+                assert float(metric(other, "voicemon_sink_blocked_seconds")) > 0, "it has known no other time"
+                await end(worker)
+                await end(other)
     async with service("clickhouse", local):
         told, _ = await truth(settings)
         assert len(told.accepted) > len(stored.accepted)
@@ -153,6 +157,22 @@ async def test_clickhouse_that_comes_late_and_goes_away_loses_nothing(
             await worker.until_ready()
             await assert_exact(worker)
             await end(worker)
+
+
+async def until_shared(*workers: WorkerProcess) -> None:
+    """Return once each of the workers owns a partition."""
+
+    async def owned() -> bool:
+        answers = [(await worker.ask("/tables/"))[1] for worker in workers]
+        return all(answer and answer["tables"] and answer["tables"][0]["partitions"] for answer in answers)
+
+    await eventually(owned, "each worker owns a partition")
+
+
+def metric(worker: WorkerProcess, name: str) -> str:
+    """The value of a metric without labels."""
+    [value] = [line.split()[1] for line in worker.text("/metrics").splitlines() if line.startswith(f"{name} ")]
+    return value
 
 
 async def test_a_worker_ends_in_time_although_clickhouse_hangs(

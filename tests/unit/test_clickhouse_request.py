@@ -1,6 +1,8 @@
 """Reading one request of ClickHouse's HTTP protocol."""
 
 import gzip
+import zlib
+from functools import partial
 
 import lz4.frame
 import pytest
@@ -20,6 +22,12 @@ from app.local.clickhouse_sessions import Sessions
 
 USERS = {"a": User("a", "right", is_readonly=False)}
 BODY = b"SELECT 1" * 100
+CODECS = {
+    "lz4": lz4.frame.compress,
+    "zstd": zstandard.compress,
+    "gzip": partial(gzip.compress, mtime=0),
+    "deflate": zlib.compress,
+}
 
 
 @pytest.mark.parametrize(
@@ -29,7 +37,8 @@ BODY = b"SELECT 1" * 100
         ("lz4", lz4.frame.compress(BODY)),
         ("zstd", zstandard.compress(BODY)),
         ("gzip", gzip.compress(BODY, mtime=0)),
-        ("gzip", BODY),
+        ("deflate", zlib.compress(BODY)),
+        ("identity", BODY),
         ("lz4", lz4.frame.compress(BODY[:7]) + lz4.frame.compress(BODY[7:])),
         ("zstd", zstandard.compress(BODY[:7]) + zstandard.compress(BODY[7:])),
         ("gzip", gzip.compress(BODY[:7], mtime=0) + gzip.compress(BODY[7:], mtime=0)),
@@ -52,12 +61,25 @@ def test_the_bound_holds_over_all_frames_of_a_body() -> None:
         decoded_body(lz4.frame.compress(BODY) * 2, "lz4", 2 * len(BODY) - 1)
 
 
-@pytest.mark.parametrize(
-    ("encoding", "body"), [("lz4", lz4.frame.compress(BODY)), ("gzip", gzip.compress(BODY, mtime=0))]
-)
-def test_a_body_that_ends_within_a_frame_is_refused(encoding: str, body: bytes) -> None:
-    with pytest.raises(QueryRefused):
-        decoded_body(body[:-3], encoding, len(BODY))
+@pytest.mark.parametrize("encoding", list(CODECS))
+@pytest.mark.parametrize("lost", [1, 3, 10])
+def test_a_body_that_was_cut_off_is_refused(encoding: str, lost: int) -> None:
+    frame = CODECS[encoding](BODY)
+    for body in (frame, frame + frame):
+        with pytest.raises(QueryRefused, match="its end is missing"):
+            decoded_body(body[:-lost], encoding, 2 * len(BODY))
+
+
+@pytest.mark.parametrize("encoding", list(CODECS))
+def test_a_body_that_is_not_its_encoding_is_refused(encoding: str) -> None:
+    with pytest.raises(QueryRefused, match=f"not {encoding}"):
+        decoded_body(BODY, encoding, len(BODY))
+
+
+@pytest.mark.parametrize("encoding", list(CODECS))
+def test_a_bomb_is_not_unpacked(encoding: str) -> None:
+    with pytest.raises(BodyTooLarge):
+        decoded_body(CODECS[encoding](bytes(50_000_000)), encoding, 1_000_000)
 
 
 def test_the_right_password_gives_the_user() -> None:

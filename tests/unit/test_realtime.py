@@ -17,6 +17,9 @@ class Minutes:
         found = self._minutes.get(organization_id or "platform", set())
         return [sum(first_minute <= minute <= last_minute for minute in found), *[0] * 7]
 
+    def refused(self, organization_id: str | None, window_start_ms: int) -> list[int]:
+        return [int(organization_id == "refused" and window_start_ms == HOUR), *[0] * 7]
+
 
 def received(table: Minutes, now_ms: int, organization_id: str | None = None) -> tuple[object, object]:
     figures = real_time_metrics(table, organization_id, now_ms)
@@ -62,3 +65,10 @@ def test_an_organisation_is_named_and_sees_its_own() -> None:
     assert real_time_metrics(table, "a", HOUR)["organizationId"] == "a"
     assert received(table, HOUR, "a") == (1, 1)
     assert received(table, HOUR, "b") == (0, 0)
+
+
+def test_counts_of_events_without_a_row_are_marked() -> None:
+    marked = real_time_metrics(Minutes(refused={HOUR // MINUTE_MS}), "refused", HOUR + 1)
+    assert marked["artifactsReceived1h"] == 1
+    assert marked["refusedByStore"] == {name: int(name == "artifactsReceived1h") for name in RESULT_FIELDS}
+    assert "refusedByStore" not in real_time_metrics(Minutes(), None, HOUR + 1)

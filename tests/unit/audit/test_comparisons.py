@@ -4,7 +4,7 @@ import pytest
 
 from app.audit.dead_letters import DeadLetters
 from app.audit.partition_recount import Counters, PartitionRecount, Rules
-from app.audit.report import MOST_LISTED, Differences, Notes, PartitionFigures, WorkerFigures
+from app.audit.report import MOST_LISTED, Differences, Notes, PartitionFigures, RefusedRow, WorkerFigures
 from app.audit.worker_answers import Answer, compare, compare_at_the_end
 from app.domain.event_model import AgeLimits
 from app.domain.rejects import RejectReason
@@ -100,10 +100,17 @@ def test_repeats_of_a_dead_letter_are_a_note(letters: DeadLetters, differences: 
     assert (differences.total, notes.repeated_dead_letters) == (0, 2)
 
 
-def test_a_row_that_the_store_refused_is_a_note(letters: DeadLetters, differences: Differences, notes: Notes) -> None:
+def test_a_row_that_the_store_refused_is_no_difference(letters: DeadLetters, differences: Differences) -> None:
     letters.add(headers(1, "refused_by_store"))
     assert letters.accepted(0, 1)
-    assert (differences.total, notes.refused_by_store) == (0, 1)
+    assert differences.total == 0
+
+
+def test_refused_rows_are_counted_by_window_and_the_first_are_listed(notes: Notes) -> None:
+    for number in range(MOST_LISTED + 5):
+        notes.note_refused(RefusedRow(0, number, "id", "artifact_received", "org-1", HOUR + number % 2 * HOUR_MS))
+    assert (notes.refused_by_store, len(notes.refused)) == (MOST_LISTED + 5, MOST_LISTED)
+    assert notes.refused_by_hour == {HOUR: MOST_LISTED // 2 + 3, HOUR + HOUR_MS: MOST_LISTED // 2 + 2}
 
 
 def test_dead_letters_of_other_records_are_differences(letters: DeadLetters, differences: Differences) -> None:
