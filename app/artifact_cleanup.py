@@ -22,7 +22,10 @@ INTERVAL_SECONDS: Final = 3600.0
 PENDING_SECONDS: Final = 30.0
 # Deleting writes whole parts anew, so it waits until a day's worth is due. The views hide what is due at once.
 PATIENCE_MS: Final = DAY_MS
-TABLES: Final = ("artifact_state", "artifact_links", "artifacts")
+STATE: Final = "artifact_state"
+LINKS: Final = "artifact_links"
+ARTIFACTS: Final = "artifacts"
+TABLES: Final = (STATE, LINKS, ARTIFACTS)
 _ACTIVE: Final = ", ".join(f"'{status}'" for status in sorted(ACTIVE_STATUSES))
 
 
@@ -58,13 +61,13 @@ class ArtifactCleanup:
 
     def _delete(self, cutoff_ms: int) -> bool:
         """Start to delete; the table of artifacts goes last, as it says which artifacts are finished."""
-        due, stored = self._due(cutoff_ms), self._placement.stored_in("artifact_state")
-        held = [table for table in TABLES[:2] if self._count(f"{self._table(table)} WHERE artifactId IN ({due})")]
+        due, here = self._due(cutoff_ms), self._due(cutoff_ms, self._placement.stored_in(STATE))
+        held = [table for table in (STATE, LINKS) if self._count(f"{self._table(table)} WHERE artifactId IN ({due})")]
         for table in held:
-            self._delete_from(table, f"artifactId IN ({self._due(cutoff_ms, stored)})")
-        if not held and self._count(f"{self._table('artifacts')} WHERE {self._is_orphan(cutoff_ms)}"):
-            held = ["artifacts"]
-            self._delete_from("artifacts", self._is_orphan(cutoff_ms))
+            self._delete_from(table, f"artifactId IN ({here})")
+        if not held and self._count(f"{self._table(ARTIFACTS)} WHERE {self._is_orphan(cutoff_ms)}"):
+            held = [ARTIFACTS]
+            self._delete_from(ARTIFACTS, self._is_orphan(cutoff_ms))
         if held:
             count, hours = self._count(f"({due})"), self._kept_hours
             log.info("Deleting finished artifacts past their retention", tables=held, artifacts=count, kept_hours=hours)
@@ -74,17 +77,18 @@ class ArtifactCleanup:
         for placed in self._placement.statements(f"ALTER TABLE {self._table(table)} DELETE WHERE {condition}"):
             self._client.command(placed, settings={"allow_nondeterministic_mutations": "1"})
 
-    def _due(self, cutoff_ms: int, state: str = "artifact_state") -> str:
+    def _due(self, cutoff_ms: int, state: str = STATE) -> str:
         """Ids of the artifacts to delete. One that got an event since is left out, also if its row is not there yet.
 
         A shard's tables are compared with its own `state`: it has all that is known of its artifacts.
         """
-        artifacts, moment = self._table("artifacts"), f"fromUnixTimestamp64Milli(toInt64({cutoff_ms}), 'UTC')"
+        moment, old = f"fromUnixTimestamp64Milli(toInt64({cutoff_ms}), 'UTC')", self._old(cutoff_ms)
         return f"""
-            SELECT artifactId FROM {artifacts}
-            WHERE artifactId IN (SELECT artifactId FROM {artifacts} WHERE updatedAt < {cutoff_ms})
+            SELECT artifactId FROM {self._table(ARTIFACTS)}
+            WHERE artifactId IN ({old})
               AND artifactId NOT IN (
-                SELECT artifactId FROM {self._table(state)} WHERE last_event >= {moment} OR last_stored >= {moment})
+                SELECT artifactId FROM {self._table(state)}
+                WHERE artifactId IN ({old}) AND (last_event >= {moment} OR last_stored >= {moment}))
             GROUP BY artifactId
             HAVING argMax(status, version) NOT IN ({_ACTIVE}) AND argMax(updatedAt, version) < {cutoff_ms}
                AND bitShiftRight(max(version), {COUNT_BITS}) < {cutoff_ms}"""  # noqa: S608  (names and numbers of ours)
@@ -94,10 +98,12 @@ class ArtifactCleanup:
 
         Parts are written anew one after the other, so this must not depend on which row of an artifact is its latest.
         """
-        artifacts, state = self._table("artifacts"), self._table("artifact_state")
-        old = f"SELECT artifactId FROM {artifacts} WHERE updatedAt < {cutoff_ms}"  # noqa: S608
-        known = f"SELECT artifactId FROM {state} WHERE artifactId IN ({old})"  # noqa: S608
+        known = f"SELECT artifactId FROM {self._table(STATE)} WHERE artifactId IN ({self._old(cutoff_ms)})"  # noqa: S608
         return f"updatedAt < {cutoff_ms} AND artifactId NOT IN ({known})"
+
+    def _old(self, cutoff_ms: int) -> str:
+        """Ids of all artifacts that may be due: few, so that no set of all artifacts is built."""
+        return f"SELECT artifactId FROM {self._table(ARTIFACTS)} WHERE updatedAt < {cutoff_ms}"  # noqa: S608
 
     def _unfinished_deletions(self) -> str:
         names = ", ".join(f"'{self._placement.stored_in(table)}'" for table in TABLES)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from clickhouse_connect.driver.client import Client
 
-from app.artifact_cleanup import ArtifactCleanup
+from app.artifact_cleanup import ARTIFACTS, TABLES, ArtifactCleanup
 from app.artifact_refresh import ArtifactRefresh
 from app.domain.windows import DAY_MS, HOUR_MS
 from app.runtime.settings import RetentionSettings, Settings
@@ -29,7 +29,6 @@ LAST_EVENTS = {
     "stored_late": ("artifact_completed", CUTOFF - 3 * DAY_MS),
 }
 OVER = {"long_over", "just_over", "never_known"}
-TABLES = ("artifact_state", "artifact_links", "artifacts")
 
 
 def line(artifact_id: str, kind: str, timestamp: int, stored_ms: int) -> dict[str, Any]:
@@ -66,7 +65,7 @@ def test_finished_artifacts_past_their_retention_are_deleted_and_no_others(fille
     assert ArtifactCleanup(filled, plain, patient).run_once() is False, "a day's worth is not due yet"
     longer = plain.model_copy(update={"retention": RetentionSettings(artifacts_days=120)})
     assert ArtifactCleanup(filled, longer, clock).run_once() is False
-    assert ids_in(filled, "artifacts") == LAST_EVENTS.keys()
+    assert ids_in(filled, ARTIFACTS) == LAST_EVENTS.keys()
 
     deadline = time.monotonic() + 60
     while ArtifactCleanup(filled, plain, clock).run_once():
@@ -75,9 +74,9 @@ def test_finished_artifacts_past_their_retention_are_deleted_and_no_others(fille
     kept = LAST_EVENTS.keys() - OVER
     assert {table: ids_in(filled, table) for table in TABLES} == dict.fromkeys(TABLES, kept)
     ArtifactRefresh(filled, settings.clickhouse).run_once()
-    assert ids_in(filled, "artifacts") == kept
+    assert ids_in(filled, ARTIFACTS) == kept
     [(events, status)] = filled.query(
         "SELECT (SELECT length(minMap(events)) FROM artifact_state WHERE artifactId = 'back_again'), "
-        "argMax(status, version) FROM artifacts WHERE artifactId = 'back_again'"
+        f"argMax(status, version) FROM {ARTIFACTS} WHERE artifactId = 'back_again'"
     ).result_rows
     assert (events, status) == (3, "received")

@@ -14,7 +14,7 @@ import pytest
 from clickhouse_connect.driver.client import Client
 
 from agents.roll_up import RollUp
-from app.artifact_cleanup import ArtifactCleanup
+from app.artifact_cleanup import TABLES, ArtifactCleanup
 from app.artifact_refresh import ArtifactRefresh
 from app.domain.recount import recount
 from app.runtime.settings import ClickHouseSettings, RetentionSettings, RollupSettings, Settings
@@ -112,7 +112,7 @@ def test_old_artifacts_are_deleted_from_the_shards_tables(
     while ArtifactCleanup(store, settings, clock).run_once():
         assert time.monotonic() < deadline
         time.sleep(0.05)
-    for table in ("artifact_state_local", "artifact_links_local", "artifacts"):
+    for table in map(Placement("main").stored_in, TABLES):
         assert store.command(f"SELECT count() FROM {table}") == 0, table
 
 

@@ -17,7 +17,7 @@ from app.domain.event_model import PipelineEvent
 from app.domain.windows import DAY_MS, HOUR_MS
 from app.runtime.settings import Settings
 from tests.integration.store.reference import differences, lines_of, pipeline_events
-from tests.integration.store.rows import insert
+from tests.integration.store.rows import filled_tables, insert
 
 pytestmark = pytest.mark.clickhouse
 
@@ -31,10 +31,6 @@ LOGS = st.lists(pipeline_events(FIRST, NEW_YEAR + 2 * HOUR_MS), max_size=40, uni
 START_EVENT = PipelineEvent(
     event_id="6f0e0b7e-4a2c-4f0e-9c55-0d6f6d1f3c11", event_type="rate_limit_hit", timestamp=FIRST
 )
-FILLED = (
-    "events", "hour_activity", "artifact_state", "artifact_links", "snapshots_hourly", "snapshots_daily",
-    "rollup_progress",
-)  # fmt: skip
 
 
 @dataclass
@@ -57,7 +53,7 @@ class StandingClock:
 def test_any_order_repetition_and_lateness_with_runs_in_between_give_the_reference(
     store: Client, settings: Settings, events: list[PipelineEvent], data: st.DataObject
 ) -> None:
-    for table in FILLED:
+    for table in filled_tables(store):
         store.command(f"TRUNCATE TABLE {table}")
     events = [START_EVENT, *events]
     roll_up = RollUp(store, settings, StandingClock())
