@@ -111,8 +111,9 @@ class RollUp:
         closed_s = min(stored_until_ms, self._clock.now_ms()) // 1000
         periods = self._range(0, closed_s, closed_s)
         result = self._run(periods, everything=False, dry_run=False)
-        # Afterwards: before it the rows of these hours may be of the time when they were not complete.
-        self._insert("closed", closed_s=closed_s - closed_s % HOUR_SECONDS)
+        # Afterwards, and not beyond what failed: until then rows may be of the time when they were not complete.
+        until_s = min([closed_s, *(start_ms // 1000 for _, start_ms in result.failed)])
+        self._insert("closed", closed_s=until_s - until_s % HOUR_SECONDS)
         return result
 
     def recompute(self, from_ms: int, to_ms: int, *, dry_run: bool = False) -> RollUpResult:

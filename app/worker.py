@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import structlog
 from aiokafka.errors import KafkaError
 
+from app.artifact_cleanup import delete_old_artifacts
 from app.artifact_refresh import keep_artifacts
 from app.live import LiveWorker
 from app.log_watch import PartitionsAdded, until_partitions_are_added
@@ -196,6 +197,7 @@ class Worker:
             group.create_task(keep_snapshots(self.settings, self.clock, self.telemetry))
             group.create_task(keep_names(self.settings, self.telemetry))
             group.create_task(keep_artifacts(self.settings))
+            group.create_task(delete_old_artifacts(self.settings, self.clock))
 
     async def _migrate(self) -> bool:
         await asyncio.to_thread(self._migrate_in_thread)

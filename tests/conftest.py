@@ -3,6 +3,7 @@
 import uuid
 from collections.abc import Iterator
 
+import hypothesis
 import pytest
 
 from app.runtime.settings import ClickHouseSettings, Settings
@@ -12,6 +13,8 @@ from tests.cleanup import drop_databases, drop_topics
 FIXTURE_MARKERS = {"kafka_bootstrap": "kafka", "clickhouse": "clickhouse"}
 SERVICE_MARKERS = ("kafka", "clickhouse", "stack", "browser")
 FIRST_START_SECONDS = 300
+# For tests that read it: many examples, other ones each time.
+hypothesis.settings.register_profile("thorough", max_examples=2000, deadline=None)
 CHOICE = pytest.StashKey[services.Choice]()
 
 

@@ -1,13 +1,14 @@
 """Snapshots of a range: as they are, summed by stage (getStageBreakdown) or by organisation (getOrgBreakdown)."""
 
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 from clickhouse_connect.driver.client import Client
 from msgspec import UNSET, UnsetType
 
 from app.domain.event_types import Stage
-from app.domain.windows import DAY_MS
+from app.domain.rollups import PERIOD_MS
+from app.domain.windows import DAY_MS, window_start_ms
 from app.queries.fields import Answer, PeriodType, PeriodTypeField, RangeParameters
 from app.queries.history import VIEWS, Snapshot, historical_metrics, mean_latency
 from app.queries.query import Query
@@ -23,17 +24,36 @@ LABELS: Final[dict[Stage, str]] = {
 
 
 class SnapshotParameters(RangeParameters, frozen=True, kw_only=True):
-    """Which snapshots; without a range those of the last 24 hours or 7 days."""
+    """Which snapshots; without a range those of the 24 hours or the 7 days that ended last."""
 
     period_type: PeriodTypeField = "hourly"
 
     def window(self, now_ms: int) -> tuple[int, int]:
         """First and last start of a period."""
+        size_ms, length_ms = PERIOD_MS[self.period_type], DEFAULT_MS[self.period_type]
+        if self.start_time is None and self.end_time is None:
+            running_ms = window_start_ms(now_ms, size_ms)
+            return max(0, running_ms - length_ms), max(0, running_ms - size_ms)
         end_ms = now_ms if self.end_time is None else self.end_time
-        return (max(0, end_ms - DEFAULT_MS[self.period_type]) if self.start_time is None else self.start_time), end_ms
+        return (max(0, end_ms - length_ms) if self.start_time is None else self.start_time), end_ms
 
 
-class History(Answer, frozen=True, kw_only=True):
+class SnapshotAnswer(Answer, frozen=True, kw_only=True):
+    """What every answer from snapshots says of its window and scope; periods start within [start_time, end_time].
+
+    Everything before `closed_until` is stored. `complete` is false while a period of the range, the running one
+    included, has not ended or may lack records: then it is not shown yet, or its figures may grow.
+    """
+
+    period_type: PeriodType
+    start_time: int
+    end_time: int
+    organization_id: str | UnsetType = UNSET
+    complete: bool
+    closed_until: int | UnsetType = UNSET
+
+
+class History(SnapshotAnswer, frozen=True, kw_only=True):
     """Snapshots of closed periods, oldest first."""
 
     snapshots: list[Snapshot]
@@ -49,13 +69,9 @@ class StageFigures(Answer, frozen=True, kw_only=True):
     count: int
 
 
-class Stages(Answer, frozen=True, kw_only=True):
+class Stages(SnapshotAnswer, frozen=True, kw_only=True):
     """The four stages in their order; none if there are no snapshots."""
 
-    period_type: PeriodType
-    start_time: int
-    end_time: int
-    organization_id: str | UnsetType = UNSET
     stages: list[StageFigures]
 
 
@@ -73,42 +89,30 @@ class OrganizationFigures(Answer, frozen=True, kw_only=True):
     failure_rate: float
 
 
-class Organizations(Answer, frozen=True, kw_only=True):
+class Organizations(SnapshotAnswer, frozen=True, kw_only=True):
     """Organisations, the one that received most first."""
 
-    period_type: PeriodType
-    start_time: int
-    end_time: int
     organizations: list[OrganizationFigures]
 
 
 def history(client: Client, parameters: SnapshotParameters, now_ms: int) -> History:
     """The snapshots of the range, of the platform or of one organisation."""
-    start_ms, end_ms = parameters.window(now_ms)
-    period, organization_id = parameters.period_type, parameters.organization_id
-    return History(snapshots=historical_metrics(client, period, start_ms, end_ms, organization_id, now_ms))
+    about = _about(client, parameters, now_ms)
+    return History(**about, snapshots=_rows(client, parameters, now_ms))
 
 
 def stages(client: Client, parameters: SnapshotParameters, now_ms: int) -> Stages:
     """Outcomes, failure rate and mean latency of each stage over the range."""
-    start_ms, end_ms = parameters.window(now_ms)
-    period, organization_id = parameters.period_type, parameters.organization_id
-    rows = historical_metrics(client, period, start_ms, end_ms, organization_id, now_ms)
-    return Stages(
-        period_type=period,
-        start_time=start_ms,
-        end_time=end_ms,
-        organization_id=organization_id or UNSET,
-        stages=[_stage(stage, rows) for stage in LABELS] if rows else [],
-    )
+    about, rows = _about(client, parameters, now_ms), _rows(client, parameters, now_ms)
+    return Stages(**about, stages=[_stage(stage, rows) for stage in LABELS] if rows else [])
 
 
 def organizations(client: Client, parameters: SnapshotParameters, now_ms: int) -> Organizations:
     """Volume, cost, latency and failure rate of each organisation over the range."""
+    about = _about(client, parameters, now_ms)
     start_ms, end_ms = parameters.window(now_ms)
-    period = parameters.period_type
     result = client.query(
-        statement("organizations", VIEWS[period]),
+        statement("organizations", VIEWS[parameters.period_type]),
         parameters={
             "now_ms": now_ms,
             "start_ms": start_ms,
@@ -117,7 +121,28 @@ def organizations(client: Client, parameters: SnapshotParameters, now_ms: int) -
         },
     )
     found = [msgspec.convert(row, OrganizationFigures) for row in result.named_results()]
-    return Organizations(period_type=period, start_time=start_ms, end_time=end_ms, organizations=found)
+    return Organizations(**about, organizations=found)
+
+
+def _rows(client: Client, parameters: SnapshotParameters, now_ms: int) -> list[Snapshot]:
+    start_ms, end_ms = parameters.window(now_ms)
+    return historical_metrics(client, parameters.period_type, start_ms, end_ms, parameters.organization_id, now_ms)
+
+
+def _about(client: Client, parameters: SnapshotParameters, now_ms: int) -> dict[str, Any]:
+    """Fields of every answer. Asked before the rows: what is closed by then has its rows."""
+    start_ms, end_ms = parameters.window(now_ms)
+    closed_ms = int(client.query(statement("closed_until")).result_rows[0][0])
+    size_ms = PERIOD_MS[parameters.period_type]
+    last_ms = window_start_ms(end_ms, size_ms)
+    return {
+        "period_type": parameters.period_type,
+        "start_time": start_ms,
+        "end_time": end_ms,
+        "organization_id": parameters.organization_id or UNSET,
+        "complete": last_ms < start_ms or last_ms + size_ms <= closed_ms,
+        "closed_until": closed_ms or UNSET,
+    }
 
 
 def _stage(stage: Stage, rows: list[Snapshot]) -> StageFigures:

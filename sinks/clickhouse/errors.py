@@ -49,7 +49,7 @@ _ERROR_NAME = re.compile(r"\(([A-Z][A-Z0-9_]+)\)")
 
 
 class TooManyPartitions(Exception):
-    """One block would touch more partitions than the server allows: split it by hour."""
+    """One block would touch more partitions than the server allows: split it by hours."""
 
 
 def classify(error: Error) -> RowRefused | TooManyPartitions | SinkUnavailable:

@@ -11,7 +11,7 @@ from app.runtime.errors import VoicemonError
 from app.runtime.settings import Settings
 from sinks.clickhouse.client import clear_errors
 from sinks.clickhouse.placement import Placement
-from sinks.clickhouse.templates import Template, checksum_of, migrations, ttl_hours, views
+from sinks.clickhouse.templates import Template, checksum_of, migrations, ttl_hours, views, visible_hours
 
 TABLE_ALREADY_EXISTS = 57
 # Append-only: two workers that migrate at once write the same facts twice, which changes nothing.
@@ -78,8 +78,7 @@ def migrate(client: Client, settings: Settings, *, dry_run: bool = False) -> Mig
         if not dry_run:
             for migration in pending:
                 run.apply(migration)
-            for view in changed_views:
-                run.replace_view(view)
+            run.replace_views(changed_views)
         changes = run.retention_changes() if recorded or not dry_run else []
         if not dry_run:
             for change in changes:
@@ -167,11 +166,15 @@ class _Migrator:
         row = recorded.get(("view", view.number))
         return row is None or row.latest != self._view_checksum(view)
 
-    def replace_view(self, view: Template) -> None:
-        """Create the view, or exchange it for the present text."""
-        for statement in view.statements(self._database, self._retention):
-            self._run(statement)
-        self._record("view", view, self._view_checksum(view), "done")
+    def replace_views(self, changed: list[Template]) -> None:
+        """Create the views, or exchange them for the present text."""
+        for view in changed:
+            for statement in view.statements(self._database, self._retention):
+                self._run(statement)
+            self._record("view", view, self._view_checksum(view), "done")
+        if changed:
+            names, hours = [_label(view) for view in changed], visible_hours(self._retention)
+            _log.info("Wrote the views that hide what is older than its retention.", views=names, visible_hours=hours)
 
     def retention_changes(self) -> list[RetentionChange]:
         """Tables whose time to live is not the one that the settings ask for."""

@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import groupby
 from operator import itemgetter
 
 import lz4.frame  # type: ignore[import-untyped]
@@ -84,7 +83,7 @@ class ClickHouseSink:
                 parts.extend(self._isolate(part, refusal, outcome))
                 self._stop_at_a_wrong_schema(outcome, is_last=not parts)
             except TooManyPartitions as error:
-                parts.extend(_by_hour(part, error))
+                parts.extend(_by_hours(part, error))
             else:
                 outcome.stored += len(part)
                 self._refusals_in_a_row = 0
@@ -190,17 +189,18 @@ def _pieces(part: Rows, index: int | None) -> list[Rows]:
     return [piece for piece in (part[index : index + 1], part[index + 1 :], part[:index]) if piece]
 
 
-def _by_hour(part: Rows, error: TooManyPartitions) -> list[Rows]:
-    """`part` in one piece for each UTC hour of the events' time; raises SinkUnavailable if that is one hour."""
+def _by_hours(part: Rows, error: TooManyPartitions) -> list[Rows]:
+    """`part` in two pieces with half of its UTC hours each; raises SinkUnavailable if it is of one hour."""
 
     def hour(row: Row) -> int:
         return event_time_ms(row.line) // HOUR_MS
 
-    pieces: list[Rows] = [list(rows) for _, rows in groupby(sorted(part, key=hour), key=hour)]
-    if len(pieces) == 1:
+    hours = sorted(set(map(hour, part)))
+    if len(hours) == 1:
         raise SinkUnavailable(
             "ClickHouse refuses even one hour of events as too many partitions: raise max_partitions_per_insert_block",
             code="252",
             needs_operator=True,
         ) from error
-    return pieces
+    middle = hours[len(hours) // 2]
+    return [[row for row in part if hour(row) >= middle], [row for row in part if hour(row) < middle]]

@@ -85,6 +85,15 @@ def ttl_hours(retention: RetentionSettings) -> dict[str, int]:
     return {table: min(value, LONGEST_HOURS) for table, value in hours.items()}
 
 
+def artifact_hours(retention: RetentionSettings) -> int:
+    """Hours that what is known of a finished artifact is kept after its last event and its last stored row.
+
+    As long as an hour may be computed anew it needs the receipts and stage starts of its artifacts.
+    """
+    kept = max(retention.artifacts_days * HOURS_PER_DAY, ttl_hours(retention)["events"] + HOURS_PER_DAY)
+    return min(kept, LONGEST_HOURS)
+
+
 def visible_hours(retention: RetentionSettings) -> dict[str, int]:
     """Hours that readers look back: on the time of events, on the start of periods, on the end of artifacts."""
     hours = {

@@ -204,16 +204,21 @@ async def test_single_refused_rows_end_in_an_outage_too(stub: StoreStub) -> None
     await sink.close()
 
 
-async def test_a_block_of_too_many_partitions_is_split_by_hour(stub: StoreStub) -> None:
+@pytest.mark.parametrize(("most", "inserts"), [(2, [12, 6, 6]), (1, [12, 6, 3, 3, 6, 3, 3])])
+async def test_a_block_of_too_many_partitions_is_halved_by_hours(
+    stub: StoreStub, most: int, inserts: list[int]
+) -> None:
     def answer(insert: Insert) -> Refusal | None:
         hours = {json.loads(line)["timestamp"] for line in insert.lines}
-        return Refusal(252, "Too many partitions for single INSERT block (more than 100)") if len(hours) > 1 else None
+        return (
+            Refusal(252, "Too many partitions for single INSERT block (more than 100)") if len(hours) > most else None
+        )
 
     stub.answer = answer
     sink = ClickHouseSink(stub.settings)
     assert (await sink.write(batch(12, hours=4))).stored == 12
     await sink.close()
-    assert [len(insert.lines) for insert in stub.inserts] == [12, 3, 3, 3, 3]
+    assert [len(insert.lines) for insert in stub.inserts] == inserts
 
 
 async def test_one_hour_that_is_too_many_partitions_asks_for_an_operator(stub: StoreStub) -> None:

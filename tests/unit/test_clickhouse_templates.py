@@ -4,7 +4,15 @@ import pytest
 from jinja2 import UndefinedError
 
 from app.runtime.settings import RetentionSettings
-from sinks.clickhouse.templates import LONGEST_HOURS, Template, migrations, rollup_statement, ttl_hours, views
+from sinks.clickhouse.templates import (
+    LONGEST_HOURS,
+    Template,
+    artifact_hours,
+    migrations,
+    rollup_statement,
+    ttl_hours,
+    views,
+)
 
 
 @pytest.mark.parametrize(
@@ -22,6 +30,9 @@ def test_every_table_keeps_what_a_roll_up_may_still_read(retention: RetentionSet
     # It counts from the hour, not from the end of its day.
     assert hours["hour_activity"] - 24 >= open_for
     assert min(hours["snapshots_hourly"], hours["snapshots_daily"]) > open_for
+    # A day is open until the whole of it is too old.
+    assert artifact_hours(retention) - 24 >= open_for
+    assert artifact_hours(retention) >= retention.artifacts_days * 24
 
 
 def test_visible_snapshots_are_on_disk() -> None:
@@ -32,7 +43,7 @@ def test_visible_snapshots_are_on_disk() -> None:
 
 def test_no_setting_reaches_the_year_2106() -> None:
     endless = RetentionSettings(events_hours=10**9, hourly_days=10**9, daily_days=10**9, hour_activity_days=10**9)
-    assert set(ttl_hours(endless).values()) == {LONGEST_HOURS}
+    assert {*ttl_hours(endless).values(), artifact_hours(endless)} == {LONGEST_HOURS}
 
 
 def test_numbers_rise_and_names_differ() -> None:

@@ -7,9 +7,11 @@ import clickhouse_connect
 import pytest
 from clickhouse_connect.driver.client import Client
 
+from agents.roll_up import RollUp
 from app.runtime.settings import ClickHouseSettings, RetentionSettings, RollupSettings, Settings
 from sinks.clickhouse.client import connect
 from sinks.clickhouse.schema import migrate
+from tests.integration.store.snapshots import DAY, MIDNIGHT, ManualClock
 
 HOURS_OF_TWO_YEARS = 2 * 365 * 24
 Connect = Callable[[Settings], Client]
@@ -61,3 +63,13 @@ def store(client: Client, settings: Settings) -> Client:
     """A client of a migrated database."""
     migrate(client, settings)
     return client
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock(MIDNIGHT + DAY)
+
+
+@pytest.fixture
+def roll_up(store: Client, settings: Settings, clock: ManualClock) -> RollUp:
+    return RollUp(store, settings, clock)

@@ -43,3 +43,13 @@ def insert(client: Client, lines: list[dict[str, Any]], token: str = "") -> None
         fmt="JSONEachRow",
         settings=SETTINGS | {"insert_deduplication_token": token},
     )
+
+
+def filled_tables(client: Client) -> list[str]:
+    """Tables of the client's database that hold events or what is made of them."""
+    found = client.query(
+        "SELECT name FROM system.tables WHERE database = {db:String} AND engine LIKE '%MergeTree' "
+        "AND name NOT IN ('schema_migrations', 'organization_names') ORDER BY name",
+        parameters={"db": client.database},
+    ).result_rows
+    return [name for (name,) in found]

@@ -5,6 +5,7 @@ rows are written and read through Distributed tables, materialized views fill th
 """
 
 import re
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,14 +14,16 @@ import pytest
 from clickhouse_connect.driver.client import Client
 
 from agents.roll_up import RollUp
+from app.artifact_cleanup import TABLES, ArtifactCleanup
+from app.artifact_refresh import ArtifactRefresh
 from app.domain.recount import recount
 from app.runtime.settings import ClickHouseSettings, RetentionSettings, RollupSettings, Settings
 from sinks.clickhouse.client import cluster_settings
 from sinks.clickhouse.placement import Placement
 from sinks.clickhouse.schema import RetentionChange, SchemaError, migrate
 from tests.integration.store.conftest import HOURS_OF_TWO_YEARS
-from tests.integration.store.rows import insert, line_of
-from tests.integration.store.test_roll_up import ManualClock, differences
+from tests.integration.store.rows import event_line, insert, line_of
+from tests.integration.store.snapshots import HOUR, ManualClock, differences
 from tests.sample_log import read_expected, read_log
 
 CONFIG = """<clickhouse>
@@ -95,6 +98,22 @@ def test_a_cluster_gives_the_same_figures_as_a_single_server(store: Client, sett
         "SELECT count() FROM events_local FINAL"
     )
     assert migrate(store, settings).applied == ()
+
+
+def test_old_artifacts_are_deleted_from_the_shards_tables(
+    store: Client, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.artifact_cleanup.Placement", WithoutKeeper)
+    stored = time.time_ns() // 1_000_000
+    insert(store, [event_line(1, eventType="artifact_completed", metadata={})])
+    ArtifactRefresh(store, settings.clickhouse).run_once()
+    clock = ManualClock(stored + (HOURS_OF_TWO_YEARS + 24 * 365) * HOUR)
+    deadline = time.monotonic() + 60
+    while ArtifactCleanup(store, settings, clock).run_once():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    for table in map(Placement("main").stored_in, TABLES):
+        assert store.command(f"SELECT count() FROM {table}") == 0, table
 
 
 def test_changed_retention_reaches_the_shards_tables(store: Client, settings: Settings) -> None:

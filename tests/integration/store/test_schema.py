@@ -3,6 +3,7 @@ from collections.abc import Callable
 
 import pytest
 from clickhouse_connect.driver.client import Client
+from structlog.testing import capture_logs
 from syrupy.assertion import SnapshotAssertion
 
 from app.runtime.settings import RetentionSettings, Settings
@@ -118,7 +119,12 @@ def test_two_workers_that_migrate_at_once_do_no_harm(
 def test_changed_retention_settings_alter_the_tables_and_the_views(store: Client, settings: Settings) -> None:
     kept = RetentionSettings(events_hours=24, max_outage_hours=0, artifacts_days=30)
     narrow = settings.model_copy(update={"retention": kept})
-    result = migrate(store, narrow)
+    with capture_logs() as lines:
+        result = migrate(store, narrow)
+    told = {line["table"]: line["after_hours"] for line in lines if line["log_level"] == "warning"}
+    assert told == {change.table: change.after_hours for change in result.retention}
+    [views] = [line for line in lines if "visible_hours" in line]
+    assert (views["visible_hours"]["events"], views["visible_hours"]["artifacts"]) == (24, 30 * 24)
     assert result.views == VIEWS
     assert [change.table for change in result.retention] == [
         "events",

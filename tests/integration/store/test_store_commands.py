@@ -10,11 +10,10 @@ from app.cli.commands import register
 from app.runtime.settings import Settings
 from sinks.clickhouse.templates import migrations
 from tests.integration.store.rows import event_line, insert
+from tests.integration.store.snapshots import HOUR, MIDNIGHT, Refusing
 
 pytestmark = pytest.mark.clickhouse
 
-MIDNIGHT = 1771113600000
-HOUR = 3_600_000
 LAST = migrations()[-1].number
 RANGE = ("--from", "2026-02-15", "--to", "2026-02-15T03:00")
 
@@ -52,7 +51,7 @@ def test_rollup_computes_a_range_and_history_shows_it(voicemon: Callable[..., Re
     insert(client, [event_line(1, organizationId="org_1")])
     planned = json.loads(voicemon("rollup", *RANGE, "--dry-run", "--json").stdout)
     assert (planned["hours"], planned["rows_written"]) == ([MIDNIGHT, MIDNIGHT + HOUR, MIDNIGHT + 2 * HOUR], 0)
-    assert json.loads(voicemon("query", "history", *RANGE, "--json").stdout) == {"snapshots": []}
+    assert json.loads(voicemon("query", "history", *RANGE, "--json").stdout)["snapshots"] == []
     done = voicemon("rollup", *RANGE)
     assert "Computed 3 hours and 0 days." in done.stdout
     assert "hourly: 3 of 3" in done.stderr
@@ -66,6 +65,18 @@ def test_rollup_computes_a_range_and_history_shows_it(voicemon: Callable[..., Re
     header, *rows = voicemon("query", "history", *RANGE, "--csv").stdout.splitlines()
     assert header.startswith("periodType,periodStart,periodEnd,organizationId,")
     assert [row.split(",")[1] for row in rows] == [str(MIDNIGHT + hour * HOUR) for hour in range(3)]
+
+
+def test_rollup_names_what_failed_and_goes_on(
+    voicemon: Callable[..., Result], client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    voicemon("migrate")
+    insert(client, [event_line(1)])
+    monkeypatch.setattr("app.cli.rollup.connect", lambda _: Refusing(client, (MIDNIGHT + HOUR) // 1000))
+    done = voicemon("rollup", *RANGE)
+    assert done.exit_code == 1
+    assert "Computed 2 hours and 0 days." in done.stdout
+    assert "Failed: hourly 2026-02-15T01:00Z" in done.stdout
 
 
 def test_a_range_that_ends_before_it_starts_is_wrong_use(voicemon: Callable[..., Result]) -> None:

@@ -8,6 +8,7 @@ from yarl import URL
 from app.queries.errors import NotFound
 from app.queries.fields import Answer, ArtifactField, Parameters
 from app.queries.query import Query
+from app.runtime.errors import SinkUnavailable
 from tests.web_monitor import ONE, OTHER, OWN, STAFF, TOKENS, served
 
 
@@ -108,3 +109,19 @@ async def test_an_answer_that_did_not_change_is_not_sent_again() -> None:
         _, _, headers = await site.ask("/api/v1/artifacts/active")
         found, body, _ = await site.ask("/api/v1/artifacts/active", headers={"If-None-Match": headers["ETag"]})
         assert (found, body) == (304, "")
+
+
+async def test_live_counters_are_answered_without_a_question_to_the_store() -> None:
+    connections: list[object] = []
+
+    def counted(settings: object) -> Any:
+        connections.append(settings)
+        raise SinkUnavailable("ClickHouse does not answer")
+
+    async with served(store=counted) as site:
+        for path in ("", "?organizationId=org_two", "?organizationId=nobody") * 5:
+            status, body, _ = await site.ask(f"/api/v1/metrics/realtime{path}")
+            assert (status, body["failures1h"]) == (200, 0)
+        assert connections == []
+        assert (await site.ask("/api/v1/events"))[0] == 503
+        assert len(connections) == 1, "a question to the store would have been seen"
