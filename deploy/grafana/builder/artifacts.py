@@ -105,14 +105,15 @@ def _stuck_and_failed() -> list[Json]:
 
 def _errors() -> list[Json]:
     return [
-        table(20, "Errors by message", "Failures of the range by stage, code and message, the most frequent first.",
+        table(20, "Errors by message", "Failures of the range by event, stage, code and message, the most "
+              "frequent first. A bad note mostly has a failure of its stage and one of the artifact, which are rows of their own.",
               f"""
-              SELECT pipelineStage AS "Stage", errorCode AS "Code", errorMessage AS "Message", count() AS "Times",
-                  uniqExact(artifactId) AS "Artifacts", max(ts) AS "Last"
+              SELECT eventType AS "Event", pipelineStage AS "Stage", errorCode AS "Code", errorMessage AS "Message",
+                  count() AS "Times", uniqExact(artifactId) AS "Artifacts", max(ts) AS "Last"
               FROM events_live
               WHERE {IN_RANGE} AND {FAILURES} AND {EVENT_STAGE} AND {SEARCH} AND {ORG}
-              GROUP BY pipelineStage, errorCode, errorMessage
-              ORDER BY "Times" DESC, "Last" DESC, "Stage", "Code", "Message"
+              GROUP BY eventType, pipelineStage, errorCode, errorMessage
+              ORDER BY "Times" DESC, "Last" DESC, "Event", "Stage", "Message", "Code"
               LIMIT 50
               """, size=(14, 9), overrides=[*_moments("Last"), *(override(name, unit="short")
                                                                 for name in ("Times", "Artifacts"))]),
