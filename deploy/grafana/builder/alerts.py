@@ -43,7 +43,7 @@ def _failure_rate(title: str, severity: str, limit: float) -> Rule:
     WHERE $__timeFilter_ms(ts) AND {FINISHED}
     HAVING count() >= {limits.FEWEST_FINISHED}
     """
-    summary = f"More than {limit:.0%} of the artifacts that finished in the last 60 minutes failed."
+    summary = f"More than {100 * limit:g} % of the artifacts that finished in the last 60 minutes failed."
     return Rule(title, severity, summary, sql, limit, overview.UID, 3)
 
 

@@ -105,8 +105,8 @@ def _stuck_and_failed() -> list[Json]:
 
 def _errors() -> list[Json]:
     return [
-        table(20, "Errors by message", "Failures of the range by event, stage, code and message, the most "
-              "frequent first. A bad note mostly has a failure of its stage and one of the artifact, which are rows of their own.",
+        table(20, "Errors by message", "Failures of the range by event, stage, code and message, the most frequent "
+              "first. A bad note mostly has a failure of its stage and one of the artifact: two rows here.",
               f"""
               SELECT eventType AS "Event", pipelineStage AS "Stage", errorCode AS "Code", errorMessage AS "Message",
                   count() AS "Times", uniqExact(artifactId) AS "Artifacts", max(ts) AS "Last"

@@ -71,7 +71,7 @@ def _symptoms() -> list[Json]:
         stat(2, "Completed", "Completions in the range.", count_series("artifact_completed", "Completed"),
              sparkline=True, reduce="sum", no_value="0", thresholds=steps()),
         stat(3, "Failure rate", "Failed by completed and failed artifacts in the range. An alert fires above "
-             f"{limits.FAILURE_RATE:.0%} over the last 60 minutes, if at least {limits.FEWEST_FINISHED} finished.",
+             f"{100 * limits.FAILURE_RATE:g} % of the last 60 minutes, if at least {limits.FEWEST_FINISHED} finished.",
              f"""
              SELECT countIf(eventType = 'artifact_failed') / nullIf(count(), 0) AS failure_rate
              FROM events_live

@@ -46,7 +46,7 @@ BOARDS: Final[Json] = {
             "disableDeletion": False,
             "allowUiUpdates": False,
             "updateIntervalSeconds": 30,
-            "options": {"path": "/var/lib/grafana/dashboards", "foldersFromFilesStructure": True},
+            "options": {"path": "/etc/grafana/dashboards", "foldersFromFilesStructure": True},
         }
     ],
 }
