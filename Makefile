@@ -32,12 +32,13 @@ test: require-all require-browser $(READY) check ## everything that CI runs: the
 chaos: require-all $(READY) ## kill workers, Kafka and ClickHouse at random under load, then audit; KILLS=30 SEED=1
 	$(BIN)/python -m tests.chaos --kills $(KILLS) --seed $(SEED)
 
-check: require-python $(READY) ## format, lint, types, layers, dependencies
+check: require-python $(READY) ## format, lint, types, layers, dependencies, made files of Grafana
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/deptry .
+	$(BIN)/python -m deploy.grafana.builder --check
 
 fmt: require-python $(READY) ## format the code and sort the imports
 	$(BIN)/ruff check --fix-only --quiet .

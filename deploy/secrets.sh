@@ -3,7 +3,7 @@
 #   sh deploy/secrets.sh
 # Files have mode 600. Containers run as other users than the one who starts this script, and compose mounts the files
 # with the owner that they have: as root this gives them to user 10001, that of the worker's image; as somebody else it
-# writes that user's number into deploy/.env, and compose runs the worker under it. ClickHouse starts as root and reads
+# writes that user's number into deploy/.env, and compose runs worker and Grafana under it. ClickHouse starts as root and reads
 # its two before it becomes another user.
 set -eu
 umask 077

@@ -64,6 +64,23 @@ def test_workers_run_without_rights() -> None:
     assert worker["user"].endswith(":-10001:10001}")
 
 
+def test_grafana_finds_its_files_and_reads_clickhouse_as_the_reader() -> None:
+    service = SERVICES["grafana"]
+    [source] = documents(DEPLOY / "grafana" / "provisioning" / "datasources" / "clickhouse.yaml")[0]["datasources"]
+    [boards] = documents(DEPLOY / "grafana" / "provisioning" / "dashboards" / "voice-pipeline.yaml")[0]["providers"]
+    mounts = dict(volume.removesuffix(":ro").split(":")[::-1] for volume in service["volumes"])
+    assert mounts["/etc/grafana/provisioning"] == "./grafana/provisioning"
+    assert mounts[boards["options"]["path"]] == "./grafana/dashboards"
+    secret = source["secureJsonData"]["password"].removeprefix("$__file{/run/secrets/").removesuffix("}")
+    assert secret in service["secrets"]
+    users = ElementTree.parse(DEPLOY / "clickhouse" / "users.d" / "voicemon.xml")  # noqa: S314 - our own file
+    assert source["jsonData"]["username"] == "voicemon_reader"
+    assert source["jsonData"]["username"] in {user.tag for user in users.iter()}
+    assert source["jsonData"]["host"] in SERVICES
+    assert f"127.0.0.1:{source['jsonData']['port']}:8123" in SERVICES[source["jsonData"]["host"]]["ports"]
+    assert service["depends_on"] == {"clickhouse": {"condition": "service_healthy"}}
+
+
 def test_every_setting_is_known() -> None:
     assert SERVICES["worker"]["environment"].keys() <= known_settings()
 

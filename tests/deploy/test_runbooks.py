@@ -12,6 +12,9 @@ from tests.deploy.places import DEPLOY, ROOT, documents, known_settings
 from tests.deploy.reasons import ready_reasons
 
 RULES: list[dict[str, Any]] = documents(DEPLOY / "prometheus" / "rules.yaml")[0]["groups"][0]["rules"]
+GRAFANA_RULES: list[dict[str, Any]] = documents(DEPLOY / "grafana" / "provisioning" / "alerting" / "rules.yaml")[0][
+    "groups"
+][0]["rules"]
 TEXT = (DEPLOY / "runbooks.md").read_text(encoding="utf-8")
 
 
@@ -34,6 +37,7 @@ def metric_names() -> set[str]:
 
 def test_every_alert_has_a_heading_and_every_heading_an_alert() -> None:
     assert headings("Alerts") == [rule["alert"] for rule in RULES]
+    assert headings("Alerts of Grafana") == [rule["title"] for rule in GRAFANA_RULES]
 
 
 def test_every_reason_has_a_heading_and_every_heading_a_reason() -> None:
@@ -42,7 +46,7 @@ def test_every_reason_has_a_heading_and_every_heading_a_reason() -> None:
     assert set(found) == ready_reasons()
 
 
-@pytest.mark.parametrize("title", ["Alerts", "Reasons of /health/ready"])
+@pytest.mark.parametrize("title", ["Alerts", "Alerts of Grafana", "Reasons of /health/ready"])
 def test_every_text_says_what_it_means_where_to_look_what_to_do_and_how_to_verify(title: str) -> None:
     for body in bodies(title):
         assert [part for part in ("**For users:", "**Look", "**Do", "**Verify:") if part not in body] == []
@@ -59,6 +63,13 @@ def test_rules_use_metrics_that_exist_and_lead_to_their_runbook(rule: dict[str, 
     assert rule["expr"].count("(") == rule["expr"].count(")")
 
 
+@pytest.mark.parametrize("rule", GRAFANA_RULES, ids=lambda rule: rule["title"])
+def test_rules_of_grafana_lead_to_their_runbook(rule: dict[str, Any]) -> None:
+    assert rule["labels"]["severity"] in {"low", "medium", "high", "critical"}
+    assert rule["annotations"]["summary"].endswith(".")
+    assert rule["annotations"]["runbook"] == f"deploy/runbooks.md#{rule['title'].lower()}"
+
+
 def test_the_sections_for_planned_work_are_there() -> None:
     titles = re.findall(r"^## (.+)$", TEXT, re.M)
     planned = [
@@ -68,7 +79,7 @@ def test_the_sections_for_planned_work_are_there() -> None:
         "Rotating tokens and passwords",
         "Moving the topic",
     ]
-    assert titles == ["Alerts", "Reasons of /health/ready", *planned]
+    assert titles == ["Alerts", "Alerts of Grafana", "Reasons of /health/ready", *planned]
 
 
 def test_runbooks_name_commands_settings_and_metrics_that_exist() -> None:
@@ -79,7 +90,9 @@ def test_runbooks_name_commands_settings_and_metrics_that_exist() -> None:
     assert set(re.findall(r"`(voicemon_\w+)`", TEXT)) - {"voicemon_writer", "voicemon_reader"} <= metric_names()
 
 
-@pytest.mark.parametrize("page", ["deploy/runbooks.md", "deploy/kubernetes/README.md", "docs/deployment.md"])
+@pytest.mark.parametrize(
+    "page", ["deploy/runbooks.md", "deploy/kubernetes/README.md", "docs/deployment.md", "docs/grafana.md"]
+)
 def test_links_lead_somewhere(page: str) -> None:
     path = ROOT / page
     for link in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", path.read_text(encoding="utf-8")):

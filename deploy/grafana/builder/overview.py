@@ -1,0 +1,244 @@
+"""The board Overview: is anything wrong, and where does one look on."""
+
+from typing import Final
+
+from deploy.grafana.builder import limits
+from deploy.grafana.builder.board import ORG_VARIABLE, Row, board
+from deploy.grafana.builder.panels import (
+    OUTCOME_COLORS,
+    RED,
+    YELLOW,
+    Json,
+    colors,
+    link,
+    override,
+    series,
+    stat,
+    steps,
+    table,
+)
+from deploy.grafana.builder.sql import (
+    ACTIVE,
+    BREAKER,
+    BREAKER_STATE,
+    BUCKET,
+    ERRORS,
+    FILL,
+    FINISHED,
+    IN_RANGE,
+    NAME,
+    NAMED,
+    ORG,
+    PERIODS,
+    SCOPE,
+    THROUGHPUT,
+)
+
+UID: Final = "voice-overview"
+FAILURE_STEPS: Final = steps((limits.FAILURE_RATE, YELLOW), (limits.FAILURE_RATE_CRITICAL, RED))
+BREAKER_WORDS: Final[list[Json]] = [
+    {
+        "options": {
+            "closed": {"color": "green", "index": 0, "text": "closed"},
+            "half_open": {"color": "yellow", "index": 1, "text": "half open"},
+            "open": {"color": "red", "index": 2, "text": "open"},
+        },
+        "type": "value",
+    }
+]
+
+
+def count_series(event_type: str, name: str) -> str:
+    """Number of events of a type over time."""
+    return f"""
+    SELECT {BUCKET}, count() AS "{name}"
+    FROM events_live
+    WHERE {IN_RANGE} AND eventType = '{event_type}' AND {ORG}
+    GROUP BY time
+    {FILL}
+    """
+
+
+def now_count(expression: str, condition: str) -> str:
+    """A number over the present state of artifacts."""
+    return f"SELECT {expression} FROM artifacts_live WHERE {condition} AND {ORG}"
+
+
+def _symptoms() -> list[Json]:
+    return [
+        stat(1, "Received", "Artifacts received in the range.", count_series("artifact_received", "Received"),
+             sparkline=True, reduce="sum", no_value="0"),
+        stat(2, "Completed", "Completions in the range.", count_series("artifact_completed", "Completed"),
+             sparkline=True, reduce="sum", no_value="0", thresholds=steps()),
+        stat(3, "Failure rate", "Failed by completed and failed artifacts in the range. An alert fires above "
+             f"{100 * limits.FAILURE_RATE:g} % of the last 60 minutes, if at least {limits.FEWEST_FINISHED} finished.",
+             f"""
+             SELECT countIf(eventType = 'artifact_failed') / nullIf(count(), 0) AS failure_rate
+             FROM events_live
+             WHERE {IN_RANGE} AND {FINISHED} AND {ORG}
+             """, unit="percentunit", decimals=1, thresholds=FAILURE_STEPS, no_value="nothing finished"),
+        stat(4, "End to end, p95", "95th percentile of the time from an artifact's earliest receipt to its earliest "
+             "completion, over the completions of the range.",
+             f"""
+             SELECT quantileExact(0.95)(endToEndMs) AS p95
+             FROM artifacts_live
+             WHERE $__timeFilter_ms(endToEndTime) AND {ORG}
+             """, unit="ms", no_value="no completion"),
+        stat(5, "Under way now", "Artifacts that are neither completed nor failed, whenever they came. An alert fires "
+             f"above {limits.QUEUE_DEPTH}.", now_count("count() AS active", ACTIVE),
+             thresholds=steps((limits.QUEUE_DEPTH, RED))),
+        stat(6, "AI cost today", "Cost of the events of the UTC day in which the range ends, up to its end.",
+             f"""
+             SELECT sum(aiCost) AS cost
+             FROM costs_live
+             WHERE ts >= toStartOfDay($__toTime, 'UTC') AND ts <= $__toTime_ms AND {ORG}
+             """, unit="currencyUSD", decimals=2),
+        stat(7, "Circuit breaker", "State of the circuit breaker of the AI service, for the whole platform: that of "
+             "its "
+             "latest event in the 48 hours before the end of the range.",
+             f"""
+             SELECT if(count() = 0, 'closed', argMax({BREAKER_STATE}, (timestamp, toString(eventId)))) AS state
+             FROM events_live
+             WHERE ts >= $__toTime_ms - INTERVAL 48 HOUR AND ts <= $__toTime_ms AND {BREAKER}
+             """, mappings=BREAKER_WORDS, unit="string", fields="/.*/"),
+        stat(8, "Open disambiguations", f"Names that wait for a person. An alert fires above "
+             f"{limits.OPEN_DISAMBIGUATIONS}.",
+             now_count("sum(openDisambiguations) AS open", "openDisambiguations > 0"),
+             thresholds=steps((limits.OPEN_DISAMBIGUATIONS, YELLOW))),
+        stat(9, "Stuck", f"Artifacts whose next step is due for more than {limits.STUCK_MINUTES} minutes at the end "
+             "of the range.",
+             now_count("count() AS stuck", "status != 'failed' AND "
+                       f"waitingTime < $__toTime_ms - INTERVAL {limits.STUCK_MINUTES} MINUTE"),
+             thresholds=steps((limits.STUCK_ARTIFACTS + 1, RED)),
+             links=[link("Which ones", "voice-artifacts", "${org:queryparam}")]),
+        stat(10, "Last receipt", "Time from the latest receipt to the end of the range. An alert fires above "
+             f"{limits.SILENT_MINUTES} minutes.",
+             f"""
+             SELECT dateDiff('second', max(ts), $__toTime_ms) AS seconds
+             FROM events_live
+             WHERE ts <= $__toTime_ms AND eventType = 'artifact_received' AND {ORG}
+             HAVING count() > 0
+             """, unit="s", thresholds=steps((60 * limits.SILENT_MINUTES, RED)), no_value="none in 48 h"),
+        stat(11, "Failed", "Failed artifacts in the range.", count_series("artifact_failed", "Failed"),
+             sparkline=True, reduce="sum", no_value="0", thresholds=steps(base=RED)),
+        stat(12, "AI cost", "Cost of the events of the range.",
+             f"SELECT sum(aiCost) AS cost FROM costs_live WHERE {IN_RANGE} AND {ORG}", unit="currencyUSD", decimals=2),
+    ]  # fmt: skip
+
+
+def _trends() -> list[Json]:
+    return [
+        series(20, "Throughput", "Artifacts received, completed and failed. Events are kept for 48 hours; older "
+               "figures "
+               "are under Past hours and days.",
+               f"""
+               SELECT {BUCKET},
+                   countIf(eventType = 'artifact_received') AS "Received",
+                   countIf(eventType = 'artifact_completed') AS "Completed",
+                   countIf(eventType = 'artifact_failed') AS "Failed"
+               FROM events_live
+               WHERE {IN_RANGE} AND {THROUGHPUT} AND {ORG}
+               GROUP BY time
+               {FILL}
+               """, overrides=colors(OUTCOME_COLORS)),
+        series(21, "Failure rate", "Failed by completed and failed artifacts, with the limits of the alerts.",
+               f"""
+               SELECT {BUCKET}, countIf(eventType = 'artifact_failed') / count() AS "Failure rate"
+               FROM events_live
+               WHERE {IN_RANGE} AND {FINISHED} AND {ORG}
+               GROUP BY time
+               ORDER BY time
+               """, unit="percentunit", limit=FAILURE_STEPS, interval="5m"),
+        series(22, "End to end", "From an artifact's earliest receipt to its earliest completion, by the time of the "
+               "completion.",
+               f"""
+               SELECT $__timeInterval(assumeNotNull(endToEndTime)) AS time,
+                   quantileExact(0.5)(assumeNotNull(endToEndMs)) AS "p50",
+                   quantileExact(0.95)(assumeNotNull(endToEndMs)) AS "p95",
+                   quantileExact(0.99)(assumeNotNull(endToEndMs)) AS "p99"
+               FROM artifacts_live
+               WHERE $__timeFilter_ms(endToEndTime) AND {ORG}
+               GROUP BY time
+               ORDER BY time
+               """, unit="ms",
+               overrides=[override("p99", custom__lineStyle={"dash": [6, 6], "fill": "dash"})]),
+        series(23, "AI cost", "Cost of the events, by the time of the event.",
+               f"""
+               SELECT {BUCKET}, sum(aiCost) AS "Cost"
+               FROM costs_live
+               WHERE {IN_RANGE} AND {ORG}
+               GROUP BY time
+               {FILL}
+               """, unit="currencyUSD", bars=True),
+    ]  # fmt: skip
+
+
+def _causes() -> list[Json]:
+    return [
+        table(30, "Latest errors", "The 50 newest failures and openings of the circuit breaker in the range.",
+              f"""
+              SELECT ts AS "Time", eventType AS "Event", pipelineStage AS "Stage", errorCode AS "Code",
+                  errorMessage AS "Message", artifactId AS "Artifact", {NAME} AS "Organisation"
+              FROM events_live
+              {NAMED}
+              WHERE {IN_RANGE} AND {ERRORS} AND {ORG}
+              ORDER BY ts DESC, eventId DESC
+              LIMIT 50
+              """, overrides=[
+                  override("Time", unit="time:YYYY-MM-DD HH:mm:ss.SSS", custom__width=200),
+                  override("Artifact", links=[
+                      link("What became of it", "voice-artifacts", "artifact=${__value.raw}")]),
+              ]),
+    ]  # fmt: skip
+
+
+def _past() -> list[Json]:
+    return [
+        series(40, "Throughput, closed periods", "Snapshots of UTC hours, for ranges over 7 days of UTC days.",
+               f"""
+               SELECT periodStart AS time, sum(artifactsReceived) AS "Received",
+                   sum(artifactsCompleted) AS "Completed", sum(artifactsFailed) AS "Failed"
+               FROM snapshots_live
+               WHERE {PERIODS} AND {SCOPE}
+               GROUP BY time
+               ORDER BY time
+               """, overrides=colors(OUTCOME_COLORS)),
+        series(41, "Failure rate, closed periods", "Failed by completed and failed artifacts of each snapshot.",
+               f"""
+               SELECT periodStart AS time,
+                   sum(artifactsFailed) / nullIf(sum(artifactsCompleted + artifactsFailed), 0) AS "Failure rate"
+               FROM snapshots_live
+               WHERE {PERIODS} AND {SCOPE}
+               GROUP BY time
+               ORDER BY time
+               """, unit="percentunit", limit=FAILURE_STEPS),
+        series(42, "End to end, closed periods", "Mean over the completions of each period.",
+               f"""
+               SELECT periodStart AS time,
+                   sum(avgEndToEndLatency * endToEndSamples) / nullIf(sum(endToEndSamples), 0) AS "Mean"
+               FROM snapshots_live
+               WHERE {PERIODS} AND {SCOPE}
+               GROUP BY time
+               ORDER BY time
+               """, unit="ms"),
+        series(43, "AI cost, closed periods", "Cost of all events of each period.",
+               f"""
+               SELECT periodStart AS time, sum(totalAICost) AS "Cost"
+               FROM snapshots_live
+               WHERE {PERIODS} AND {SCOPE}
+               GROUP BY time
+               ORDER BY time
+               """, unit="currencyUSD", bars=True),
+    ]  # fmt: skip
+
+
+def overview() -> Json:
+    """The board, symptoms first."""
+    rows = [
+        Row("Symptoms", _symptoms()),
+        Row("Trends", _trends()),
+        Row("Errors", _causes()),
+        Row("Past hours and days", _past(), collapsed=True),
+    ]
+    about = "Whether the pipeline works: what came, what failed, how long it took, what waits."
+    return board(UID, "Voice pipeline: overview", about, rows, [ORG_VARIABLE])
