@@ -1,4 +1,4 @@
--- Events stored since a place in each partition: of each organisation the newest, each event once, oldest first.
+-- Events stored from a time on: of each organisation the newest, in the order of the log.
 SELECT
     toString(eventId) AS eventId,
     eventType,
@@ -18,17 +18,17 @@ SELECT
     errorCode,
     metadata,
     source_partition,
-    source_offset
+    source_offset,
+    toUnixTimestamp64Milli(stored_at) AS stored_ms
 FROM
 (
     SELECT *, timeWindow
     FROM events
     WHERE stored_at >= fromUnixTimestamp64Milli({stored_ms:Int64}, 'UTC')
+      AND ({is_any:Bool} OR has({moments:Array(Int64)}, toUnixTimestamp64Milli(stored_at) - {stored_ms:Int64}))
       AND ts >= fromUnixTimestamp64Milli({visible_ms:Int64}, 'UTC')
-      AND source_offset >= transform(source_partition, {partitions:Array(UInt32)}, {offsets:Array(UInt64)}, toUInt64(0))
     ORDER BY append_time_ms DESC, source_partition DESC, source_offset DESC
     LIMIT {of_each:UInt32} BY organizationId
     LIMIT {most:UInt32}
 )
 ORDER BY append_time_ms, source_partition, source_offset
-LIMIT 1 BY eventId

@@ -1,21 +1,21 @@
 """What readers of the live stream get: made once for each organisation that somebody follows, not for each reader."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
 import orjson
 import structlog
-from clickhouse_connect.driver.client import Client
 
-from app.queries.new_events import NewEvents, new_events, stored_offsets
+from app.queries.new_events import StoredEvents
 from app.runtime.settings import Settings
 from app.web.contract import WorkerView
 from app.web.metrics import live_figures
 from app.web.questions import Questions
 from app.web.responses import ApiError
+from app.web.store_watch import LATE_MS, StoreWatch
 
 log = structlog.get_logger(__name__)
 
@@ -24,21 +24,30 @@ HEARTBEAT_SECONDS: Final = 15.0
 BUSY_SHARE: Final = 4
 LONGEST_PAUSE_SECONDS: Final = 3.0
 """The store is asked at most a fifth of the time, unless that made events come much too late."""
-OVERLAP_MS: Final = 10_000
-"""An insert takes its time before its rows can be seen."""
 WAITING: Final = 32
 """Messages that a reader may be behind before it is dropped."""
 SHOWN: Final = 200
 """Most events in one message: more of them nobody reads in a second."""
-HOUR_MS: Final = 3_600_000
+
+LONGEST_ID: Final = 16
+TOO_LONG_AGO: Final = "the last event that was seen is too long ago"
+TOO_MANY: Final = "more events than are sent at once"
+STORE_WAS_AWAY: Final = "the store did not answer for too long"
+Part = tuple[str, object]
+"""Name and data of a message."""
 
 
 class Reader:
-    """One reader; `None` in its queue ends it."""
+    """One reader; `None` in its queue ends it.
 
-    def __init__(self, organization_id: str | None) -> None:
-        self.organization_id = organization_id
+    It `is_following` once it has been told so: from then on nothing that becomes visible passes it by. `since_ms` is up
+    to when it had followed before, None for a new one.
+    """
+
+    def __init__(self, organization_id: str | None, since_ms: int | None = None) -> None:
+        self.organization_id, self.since_ms = organization_id, since_ms
         self.messages: asyncio.Queue[bytes | None] = asyncio.Queue(WAITING)
+        self.is_following = False
         self.is_dropped = False
 
     def put(self, message: bytes) -> None:
@@ -55,22 +64,30 @@ class Feed:
     """Live figures and new events for all readers of a worker; nothing is asked while nobody reads."""
 
     def __init__(self, worker: WorkerView, questions: Questions, settings: Settings) -> None:
-        self._worker, self._questions = worker, questions
+        self._worker, self._questions, self._settings = worker, questions, settings
         self._most = settings.web.stream_readers
         self._lookback_ms = int(settings.web.stream_lookback_seconds * 1000)
-        self._visible_ms = settings.retention.events_hours * HOUR_MS
         self._stale_ms = int(settings.ingest.stale_seconds * 1000)
         self._readers: set[Reader] = set()
         self._tasks: list[asyncio.Task[None]] = []
-        self._sent_ms: int | None = None
+        self._watch = StoreWatch(questions.ask, settings)
 
-    def join(self, organization_id: str | None) -> Reader:
-        """A new reader. Raises ApiError 503 if there are too many, or while live figures are not complete."""
+    def join(self, organization_id: str | None, last_id: str = "") -> Reader:
+        """A new reader, which goes on behind the message `last_id` if that is not too long ago.
+
+        Raises ApiError 503 if there are too many, or while live figures are not complete.
+        """
         if len(self._readers) >= self._most:
             raise ApiError(503, "too_many_readers", f"{self._most} readers follow this worker: ask another one")
-        live_figures(self._worker, organization_id, self._stale_ms)
-        reader = Reader(organization_id)
+        figures = live_figures(self._worker, organization_id, self._stale_ms)
+        since_ms = self._since(last_id)
+        reader = Reader(organization_id, since_ms)
+        reader.put(message("counters", figures))
+        if last_id and since_ms is None:
+            reader.put(message("gap", {"reason": TOO_LONG_AGO}))
         self._readers.add(reader)
+        if self._watch.looked_ms is not None and since_ms is None:
+            self._let_follow([reader])
         if not self._tasks:
             work = (self._count(), self._beat(), self._follow())
             self._tasks = [asyncio.create_task(one) for one in work]
@@ -88,98 +105,106 @@ class Feed:
         """End the work and all readers."""
         for task in self._tasks:
             task.cancel()
-        self._tasks, self._sent_ms = [], None
+        self._tasks, self._watch = [], StoreWatch(self._questions.ask, self._settings)
         for reader in self._readers:
             if reader.messages.full():
                 reader.messages.get_nowait()
             reader.messages.put_nowait(None)
 
-    def figures(self, organization_id: str | None) -> bytes:
-        """The message with the live figures, or with why they are not complete."""
+    def _figures(self, organization_id: str | None) -> list[Part]:
+        """The live figures, or why they are not complete."""
         try:
-            return message("counters", live_figures(self._worker, organization_id, self._stale_ms), self._sent_ms)
+            return [("counters", live_figures(self._worker, organization_id, self._stale_ms))]
         except ApiError as error:
-            return message("recovering", {"code": error.code, "message": error.message})
-
-    async def missed(self, organization_id: str | None, last_id: str) -> list[bytes]:
-        """What a reader missed since the message with that id, or a `gap` where that is too much or unknown."""
-        now_ms = self._worker.now_ms()
-        since_ms = int(last_id) if last_id.isascii() and last_id.isdecimal() and len(last_id) < 16 else 0
-        if not now_ms - self._lookback_ms <= since_ms <= now_ms:
-            return [message("gap", {"reason": "the last event that was seen is too long ago"}, now_ms)]
-        ask = partial(new_events, offsets={}, stored_ms=since_ms - OVERLAP_MS, visible_ms=now_ms - self._visible_ms)
-        try:
-            found = await self._questions.ask(ask)
-        except ApiError as error:
-            return [message("gap", {"reason": error.message}, now_ms)]
-        events = _of(found.events, organization_id)
-        gap = [message("gap", {"reason": "more events than are sent again"})] if len(events) > SHOWN else []
-        return [*gap, message("events", events[-SHOWN:], now_ms)] if events else []
+            return [("recovering", {"code": error.code, "message": error.message})]
 
     async def _count(self) -> None:
         while True:
-            self._send(self.figures)
             await asyncio.sleep(EVERY_SECONDS)
+            self._send(self._figures, self._readers)
 
     async def _beat(self) -> None:
         while True:
             await asyncio.sleep(HEARTBEAT_SECONDS)
-            self._send(self._heartbeat)
+            self._send(lambda _: [("heartbeat", {"now": self._worker.now_ms()})], self._readers)
 
     async def _follow(self) -> None:
         """Hand on new events for ever; a store that is away is waited for."""
         loop = asyncio.get_running_loop()
-        offsets: dict[int, int] | None = None
-        # What is stored from now on is new, however late the store's first answer comes.
-        begun_ms = self._worker.now_ms()
         while True:
-            started, now_ms = loop.time(), self._worker.now_ms()
+            started = loop.time()
             with suppress(ApiError):
-                if offsets is None:
-                    offsets = await self._questions.ask(
-                        partial(stored_offsets, from_ms=begun_ms - HOUR_MS, to_ms=begun_ms)
-                    )
-                else:
-                    found = await self._questions.ask(self._since(offsets, now_ms))
-                    offsets = found.offsets
-                    if found.events:
-                        self._send(partial(self._events, found.events, now_ms))
-                self._sent_ms = now_ms
+                await self._look()
             pause = (loop.time() - started) * BUSY_SHARE
             await asyncio.sleep(min(max(EVERY_SECONDS, pause), LONGEST_PAUSE_SECONDS))
 
-    def _heartbeat(self, organization_id: str | None) -> bytes:
-        return message("heartbeat", {"now": self._worker.now_ms()})
+    async def _look(self) -> None:
+        """Send what is new, then tell those who wait what they missed, and that they follow."""
+        now_ms, waiting = self._worker.now_ms(), [reader for reader in self._readers if not reader.is_following]
+        had_begun = self._watch.looked_ms is not None
+        found = await self._watch.look(now_ms)
+        if found is None and had_begun:
+            self._begin_anew()
+            waiting = list(self._readers)
+        elif found is not None:
+            self._tell(self._readers, found)
+        await self._catch_up([reader for reader in waiting if reader.since_ms is not None], now_ms)
+        self._let_follow(waiting)
+
+    def _begin_anew(self) -> None:
+        for reader in self._readers:
+            if reader.is_following:
+                reader.put(message("gap", {"reason": STORE_WAS_AWAY}))
+            reader.is_following = False
+
+    async def _catch_up(self, waiting: list[Reader], now_ms: int) -> None:
+        """Tell readers what they missed: one question for them all."""
+        moments = [reader.since_ms for reader in waiting if reader.since_ms is not None]
+        if not moments:
+            return
+        missed = await self._watch.since(min(moments), now_ms)
+        for reader in waiting:
+            from_ms = (reader.since_ms or 0) - LATE_MS
+            own = [one for one in missed.events if one.insert[1] >= from_ms]
+            self._tell([reader], missed._replace(events=own))
+            reader.since_ms = None
+
+    def _let_follow(self, readers: Iterable[Reader]) -> None:
+        for reader in readers:
+            reader.is_following = True
+            reader.put(message("following", {"now": self._worker.now_ms()}, self._watch.looked_ms))
+
+    def _since(self, last_id: str) -> int | None:
+        """Up to when the reader of a message with that id had followed, None if that is unknown or too long ago."""
+        now_ms = self._worker.now_ms()
+        since_ms = int(last_id) if last_id.isascii() and last_id.isdecimal() and len(last_id) < LONGEST_ID else 0
+        # The clock of the worker that it had followed before may be a little ahead of ours.
+        is_known = now_ms - self._lookback_ms <= since_ms <= now_ms + LATE_MS
+        return min(since_ms, now_ms) if is_known else None
+
+    def _tell(self, readers: Iterable[Reader], found: StoredEvents) -> None:
+        """Send events to the readers, and a gap to those from whom some are kept back."""
+        self._send(partial(_events, found), readers)
+
+    def _send(self, make: Callable[[str | None], list[Part]], readers: Iterable[Reader]) -> None:
+        """Send each reader the parts made for its organisation.
+
+        Only who follows gets ids: a reader that waits for what it missed must not come back behind that.
+        """
+        made: dict[tuple[str | None, bool], bytes] = {}
+        for reader in readers:
+            scope = (reader.organization_id, reader.is_following)
+            if scope not in made:
+                id_ms = self._watch.looked_ms if reader.is_following else None
+                made[scope] = b"".join(message(event, data, id_ms) for event, data in make(reader.organization_id))
+            if made[scope]:
+                reader.put(made[scope])
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         """A task that fails ends all readers: they come back, and that starts the tasks anew."""
         if not task.cancelled() and task.exception() is not None:
             log.error("The live stream failed; its readers have to come back", reason=repr(task.exception()))
             self.stop()
-
-    def _since(self, offsets: dict[int, int], now_ms: int) -> Callable[[Client], NewEvents]:
-        return partial(
-            new_events,
-            offsets=offsets,
-            stored_ms=now_ms - max(self._lookback_ms, OVERLAP_MS),
-            visible_ms=now_ms - self._visible_ms,
-        )
-
-    @staticmethod
-    def _events(events: list[dict[str, Any]], now_ms: int, organization_id: str | None) -> bytes | None:
-        ours = _of(events, organization_id)
-        return message("events", ours[-SHOWN:], now_ms) if ours else None
-
-    def _send(self, make: Callable[[str | None], bytes | None]) -> None:
-        """Send each reader the message of its organisation."""
-        made: dict[str | None, bytes | None] = {}
-        for reader in self._readers:
-            scope = reader.organization_id
-            if scope not in made:
-                made[scope] = make(scope)
-            found = made[scope]
-            if found is not None:
-                reader.put(found)
 
 
 def message(event: str, data: object, id_ms: int | None = None) -> bytes:
@@ -188,7 +213,8 @@ def message(event: str, data: object, id_ms: int | None = None) -> bytes:
     return b"%sevent: %s\ndata: %s\n\n" % (head, event.encode(), orjson.dumps(data))
 
 
-def _of(events: list[dict[str, Any]], organization_id: str | None) -> list[dict[str, Any]]:
-    if organization_id is None:
-        return events
-    return [event for event in events if event.get("organizationId") == organization_id]
+def _events(found: StoredEvents, organization_id: str | None) -> list[Part]:
+    ours = [one.event for one in found.events if organization_id in {None, one.event.get("organizationId")}]
+    is_whole = len(ours) <= SHOWN and found.are_all_of(organization_id)
+    gap: list[Part] = [] if is_whole else [("gap", {"reason": TOO_MANY})]
+    return [*gap, ("events", ours[-SHOWN:])] if ours else gap

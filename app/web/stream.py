@@ -29,15 +29,12 @@ async def stream(request: web.Request) -> web.StreamResponse:
     """Counters every second and events as they are stored, until the client goes or falls behind."""
     asked = parse(request, ScopeParameters)
     feed = request.app[FEED]
-    reader = feed.join(asked.organization_id)
+    reader = feed.join(asked.organization_id, request.headers.get("Last-Event-ID", ""))
     answer = web.StreamResponse(headers=HEADERS)
     try:
         with suppress(ConnectionError, TimeoutError):
             await answer.prepare(request)
-            await _write(answer, b"retry: 2000\n\n" + feed.figures(asked.organization_id))
-            last_id = request.headers.get("Last-Event-ID")
-            for missed in await feed.missed(asked.organization_id, last_id) if last_id else ():
-                await _write(answer, missed)
+            await _write(answer, b"retry: 2000\n\n")
             await _hand_on(request, answer, reader)
     finally:
         feed.leave(reader)

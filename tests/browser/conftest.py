@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, Request, Viewport
 
 from tests.browser.chromium import running_chromium
 
-LONGEST_WAIT_MS = 15_000
+LONGEST_WAIT_MS = 40_000
 WINDOW: ViewportSize = {"width": 1280, "height": 900}
 LOCALE = "en-GB"
 

@@ -22,11 +22,13 @@ Json = dict[str, Any]
 
 @dataclass
 class Trouble:
-    """What is wrong: a reason to answer 503, by how many ms live figures lag, a store that is away."""
+    """What is wrong: a reason to answer 503, by how many ms live figures lag, a store that is away, what comes late."""
 
     recovering: str | None = None
     lag_ms: int = 0
     no_store: bool = False
+    late_stream: bool = False
+    late_events: bool = False
 
 
 WORLD = web.AppKey("world", World)
@@ -84,9 +86,12 @@ async def realtime(request: web.Request) -> web.Response:
 async def stream(request: web.Request) -> web.StreamResponse:
     answer = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"})
     await answer.prepare(request)
-    world = request.app[WORLD]
-    known = len(world.events)
+    world, trouble = request.app[WORLD], request.app[TROUBLE]
     with suppress(ConnectionError):
+        while trouble.late_stream:  # noqa: ASYNC110  (a test sets it in another thread)
+            await asyncio.sleep(0.05)
+        known = len(world.events)
+        await answer.write(b"event: following\ndata: {}\n\n")
         while not request.app[TROUBLE].recovering:
             data = json.dumps(live_counters(request))
             await answer.write(f"event: counters\ndata: {data}\n\n".encode())
@@ -143,6 +148,8 @@ async def events(request: web.Request) -> web.Response:
         and int(query.get("startTime", 0)) <= event["timestamp"] <= int(query.get("endTime", 1 << 60))
         and (query.get("errorsOnly") != "true" or event["eventType"] in ERR)
     ]
+    while request.app[TROUBLE].late_events:  # noqa: ASYNC110  (a test sets it in another thread)
+        await asyncio.sleep(0.05)
     return paged(request, rows, 50)
 
 

@@ -17,7 +17,7 @@ from tests.browser.fake_api import Trouble, application
 from tests.browser.serving import served
 from tests.browser.world import World
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(60)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
 
 HOSTILE = "<script>document.title='broken'</script><img src=x onerror=alert(1)> \u202egnp.exe\u202c 🎙️"
 LONG = "x" * 10_000
@@ -144,17 +144,49 @@ def test_a_row_opens_the_whole_event_and_more_rows_come_without_repeats(site: Si
     expect(page.locator("pre.whole")).to_have_count(1)
 
 
-def test_a_new_event_is_on_the_screen_at_once_unless_someone_reads_a_row(site: Site, open_page: Open) -> None:
-    overview, events = open_page(site.url), open_page(f"{site.url}/view/events?stage=ingestion")
-    is_settled(overview)
-    is_settled(events)
+def still(open_page: Open, address: str) -> Page:
+    """A page whose timers stand still, so that nothing but the stream moves it; its clock is its visitor's own."""
+    page = open_page(address, locale="en-GB")
+    page.clock.install()
+    page.goto(address)
+    is_settled(page)
+    page.clock.pause_at(page.evaluate("Date.now()") / 1000 + 0.05)
+    return page
+
+
+def test_a_new_event_is_on_the_screen_by_itself_unless_someone_reads_a_row(site: Site, open_page: Open) -> None:
+    overview, events = still(open_page, site.url), still(open_page, f"{site.url}/view/events?stage=ingestion")
     new = site.world.publish("artifact_received", artifactId="art_new", pipelineStage="ingestion")
-    expect(overview.locator(".entry").first).to_have_attribute("data-event", new["eventId"], timeout=2_000)
-    expect(events.locator("tr.opens").first).to_have_attribute("data-row", new["eventId"], timeout=2_000)
+    expect(overview.locator(".entry").first).to_have_attribute("data-event", new["eventId"])
+    expect(events.locator("tr.opens").first).to_have_attribute("data-row", new["eventId"])
     events.locator(".expand").nth(3).click()
     newer = site.world.publish("artifact_received", artifactId="art_newer", pipelineStage="ingestion")
     events.get_by_role("button", name="1 new, show from the top").click()
     expect(events.locator("tr.opens").first).to_have_attribute("data-row", newer["eventId"])
+
+
+def test_what_came_before_the_stream_did_is_asked_for_again(site: Site, open_page: Open) -> None:
+    site.trouble.late_stream = True
+    try:
+        overview = still(open_page, site.url)
+        events = still(open_page, f"{site.url}/view/events?stage=ingestion")
+        new = site.world.publish("artifact_received", artifactId="art_between", pipelineStage="ingestion")
+    finally:
+        site.trouble.late_stream = False
+    expect(overview.locator(".entry").first).to_have_attribute("data-event", new["eventId"])
+    expect(events.locator("tr.opens").first).to_have_attribute("data-row", new["eventId"])
+
+
+def test_what_comes_live_while_a_list_is_asked_for_stays(site: Site, open_page: Open) -> None:
+    page = still(open_page, site.url)
+    site.trouble.late_events = True
+    try:
+        page.get_by_role("link", name="Events", exact=True).click()
+        new = site.world.publish("artifact_received", organizationId="org_signal", pipelineStage="ingestion")
+        expect(page.locator('#organization option[value="org_signal"]')).to_be_attached()
+    finally:
+        site.trouble.late_events = False
+    expect(page.locator("tr.opens").first).to_have_attribute("data-row", new["eventId"])
 
 
 def test_a_csv_holds_every_row_and_no_formula(site: Site, open_page: Open, tmp_path: Path) -> None:

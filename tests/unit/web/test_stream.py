@@ -4,16 +4,19 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from types import SimpleNamespace
 from typing import Any
 
 import aiohttp
 
-from app.web.feed import WAITING, Reader
+from app.runtime.errors import SinkUnavailable
+from app.web.feed import SHOWN, WAITING, Reader
 from app.web.stream import FEED
 from tests.web_monitor import NOW_MS, ONE, OTHER, OWN, STAFF, TOKENS, MadeUpWorker, Site, served
 from tests.workers import eventually
 
 STREAM = "/api/v1/stream"
+LONGEST_WAIT_SECONDS = 30
 
 
 @asynccontextmanager
@@ -27,13 +30,47 @@ async def reading(
 
 async def next_of(answer: aiohttp.ClientResponse, kind: str) -> Any:
     """Data of the next message of a kind."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(LONGEST_WAIT_SECONDS):
         event = ""
         while True:
             name, _, value = (await answer.content.readline()).decode().rstrip("\n").partition(": ")
             event = value if name == "event" else event
             if name == "data" and event == kind:
                 return json.loads(value)
+
+
+async def until(answer: aiohttp.ClientResponse, kind: str) -> str:
+    """All that comes up to the next message of a kind."""
+    came = ""
+    async with asyncio.timeout(LONGEST_WAIT_SECONDS):
+        while f"event: {kind}" not in came or not came.endswith("\n\n"):
+            came += (await answer.content.readline()).decode()
+    return came
+
+
+class MadeUpStore:
+    """A ClickHouse client that holds rows of one insert each."""
+
+    def __init__(self) -> None:
+        self.rows: list[dict[str, Any]] = []
+        self.is_away = False
+
+    def put(self, offset: int, artifact: str, stored_ms: int) -> None:
+        row = {"eventId": f"event {offset}", "eventType": "artifact_received", "artifactId": artifact}
+        place = {"source_partition": 0, "source_offset": offset, "stored_ms": stored_ms}
+        self.rows.append({**row, "organizationId": ONE, "metadata": {}, **place})
+
+    def query(self, statement: str, parameters: dict[str, Any]) -> Any:
+        if self.is_away:
+            raise SinkUnavailable("it is away")
+        found = [row for row in self.rows if row["stored_ms"] >= parameters["stored_ms"]]
+        moments = {parameters["stored_ms"] + at for at in parameters.get("moments", ())}
+        taken = [row for row in found if parameters.get("is_any", True) or row["stored_ms"] in moments]
+        inserts = [(0, row["stored_ms"], row["source_offset"]) for row in found]
+        return SimpleNamespace(result_rows=inserts, named_results=lambda: iter([dict(row) for row in taken]))
+
+    def close(self) -> None:
+        return
 
 
 async def test_figures_come_at_once_and_again() -> None:
@@ -100,15 +137,44 @@ async def test_a_reader_that_takes_nothing_is_dropped() -> None:
 
 async def test_what_was_missed_too_long_ago_is_a_gap() -> None:
     async with served() as site:
-        for last_id in ("1", "x", str(NOW_MS - 601_000), str(NOW_MS + 1), "9" * 40, "²"):
+        for last_id in ("1", "x", str(NOW_MS - 601_000), str(NOW_MS + 91_000), "9" * 40, "²"):
             async with reading(site, **{"Last-Event-ID": last_id}) as answer:
                 assert "too long ago" in (await next_of(answer, "gap"))["reason"], last_id
 
 
-async def test_a_store_that_is_away_is_a_gap_and_figures_go_on() -> None:
-    async with served() as site, reading(site, **{"Last-Event-ID": str(NOW_MS - 5_000)}) as answer:
-        assert "ClickHouse" in (await next_of(answer, "gap"))["reason"]
-        await next_of(answer, "counters")
+async def test_while_the_store_is_away_figures_go_on_and_nobody_is_told_to_follow() -> None:
+    store = MadeUpStore()
+    store.is_away = True
+    async with served(store=lambda settings: store) as site, reading(site) as answer:  # type: ignore[arg-type]
+        for _ in range(3):
+            assert "event: following" not in await until(answer, "counters")
+        store.is_away = False
+        await next_of(answer, "following")
+
+
+async def test_who_comes_back_gets_what_it_missed_before_any_id() -> None:
+    store, came_back = MadeUpStore(), {"Last-Event-ID": str(NOW_MS - 6_000)}
+    store.put(1, "art_missed", stored_ms=NOW_MS - 5_000)
+    async with served(store=lambda settings: store) as site, reading(site, **came_back) as answer:  # type: ignore[arg-type]
+        came = await until(answer, "following")
+        assert came.index("art_missed") < came.index("event: following")
+        assert "id: " not in came[: came.index("art_missed")], "it would come back behind what it missed"
+        assert f"id: {NOW_MS}" in await until(answer, "counters")
+        async with reading(site) as second:
+            assert "art_missed" not in await until(second, "following"), "what was there before is not new"
+            store.put(2, "art_new", stored_ms=NOW_MS)
+            for each in (answer, second):
+                assert [event["artifactId"] for event in await next_of(each, "events")] == ["art_new"]
+
+
+async def test_more_than_is_sent_at_once_is_a_gap() -> None:
+    store = MadeUpStore()
+    async with served(store=lambda settings: store) as site, reading(site) as answer:  # type: ignore[arg-type]
+        await until(answer, "following")
+        for number in range(SHOWN + 1):
+            store.put(number, f"art_{number}", stored_ms=NOW_MS)
+        assert "more events" in (await next_of(answer, "gap"))["reason"]
+        assert len(await next_of(answer, "events")) == SHOWN
 
 
 async def test_a_sign_in_that_ends_ends_its_stream() -> None:
@@ -119,6 +185,6 @@ async def test_a_sign_in_that_ends_ends_its_stream() -> None:
         async with reading(site, Cookie=cookie) as answer:
             await next_of(answer, "counters")
             await site.ask("/sign-out", method="POST", headers={"Cookie": cookie})
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(LONGEST_WAIT_SECONDS):
                 while await answer.content.readline():
                     pass

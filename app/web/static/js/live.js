@@ -7,9 +7,13 @@ const SILENCE_MS = 20_000; // more than one heartbeat
 const POLL_MS = 3_000;
 const FIRST_RETRY_MS = 1_000;
 const LAST_RETRY_MS = 8_000;
+const GAP_MS = 4_000;
 const HIDDEN_MS = 15_000; // a browser allows six connections to a worker in all, so hidden tabs give theirs back
 
-/** Tells `counters` (live figures), `events` (a list of new events, oldest first) and `state` to its listeners. */
+/**
+ * Tells `counters` (live figures), `events` (a list of new events, oldest first) and `state` to its listeners, and
+ * `renewed` when `events` may have passed by: what was asked for before may lack them, what is asked for now does not.
+ */
 export class Live extends EventTarget {
   #scope;
   #source;
@@ -20,6 +24,7 @@ export class Live extends EventTarget {
   #newest = 0;
   #isPolling = false;
   #hiding;
+  #gap = null;
 
   constructor() {
     super();
@@ -70,6 +75,8 @@ export class Live extends EventTarget {
     source.addEventListener("heartbeat", () => this.#heard(source));
     source.addEventListener("counters", (message) => this.#heard(source, () => this.#count(JSON.parse(message.data))));
     source.addEventListener("events", (message) => this.#heard(source, () => this.#list(JSON.parse(message.data))));
+    source.addEventListener("following", () => this.#heard(source, () => this.#renew()));
+    source.addEventListener("gap", () => this.#heard(source, () => this.#renewSoon()));
     source.addEventListener("recovering", (message) => this.#lost(source, JSON.parse(message.data)));
     source.addEventListener("error", () => this.#failed(source));
   }
@@ -150,6 +157,17 @@ export class Live extends EventTarget {
     if (!events.length) return;
     this.#newest = Math.max(this.#newest, ...events.map((event) => event.timestamp));
     this.dispatchEvent(new CustomEvent("events", { detail: events }));
+  }
+
+  #renew() {
+    clearTimeout(this.#gap);
+    this.#gap = null;
+    this.dispatchEvent(new CustomEvent("renewed"));
+  }
+
+  /** Where more events come than are sent there is a gap every second. */
+  #renewSoon() {
+    this.#gap ??= setTimeout(() => this.#renew(), GAP_MS);
   }
 
   #become(state, reason = "") {

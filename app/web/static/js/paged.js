@@ -21,6 +21,7 @@ export class Paged {
   #open = new Set();
   #loading = false;
   #waiting = new Set();
+  #fresh = null;
   #epoch = 0;
 
   constructor(options) {
@@ -52,6 +53,7 @@ export class Paged {
 
   /** Add rows that came live; while a reader is in the list they wait for a click. */
   add(rows) {
+    this.#fresh?.push(...rows);
     if (this.panel.answer === undefined) return;
     this.#take(rows);
     this.#show();
@@ -93,16 +95,28 @@ export class Paged {
   }
 
   async #first(signal) {
-    const { page, isDone, continueCursor } = await this.#options.ask(undefined, this.#options.limit, signal);
+    const [{ page, isDone, continueCursor }, fresh] = await this.#asked(signal);
     if (this.#isHeld) {
       this.#take(page);
     } else {
       this.#rows = page;
+      this.#rows = this.#merged(fresh);
       this.#isDone = isDone;
       this.#cursor = continueCursor;
       this.#waiting.clear();
     }
     return this.#state();
+  }
+
+  /** The newest page, and the rows that came live meanwhile: the page may be older than they are. */
+  async #asked(signal) {
+    const fresh = [];
+    this.#fresh = fresh;
+    try {
+      return [await this.#options.ask(undefined, this.#options.limit, signal), fresh];
+    } finally {
+      if (this.#fresh === fresh) this.#fresh = null;
+    }
   }
 
   #merged(rows) {

@@ -93,16 +93,17 @@ export function artifact({ live, query }) {
     isEmpty: (list) => !list.length, empty: "Never retried.", render: retryTable,
   });
   const panels = [state, timeline, retries];
-  const onEvents = ({ detail }) => {
-    if (detail.some((event) => event.artifactId === name)) panels.forEach((panel) => panel.soon());
-  };
+  const onRenewed = () => panels.forEach((panel) => panel.soon());
+  const onEvents = ({ detail }) => detail.some((event) => event.artifactId === name) && onRenewed();
   live.addEventListener("events", onEvents);
+  live.addEventListener("renewed", onRenewed);
   return {
     title,
     element: h("div", { class: "stack" }, back, state.element,
       h("div", { class: "columns columns-wide" }, timeline.element, retries.element)),
     dispose() {
       live.removeEventListener("events", onEvents);
+      live.removeEventListener("renewed", onRenewed);
       panels.forEach((panel) => panel.dispose());
     },
   };

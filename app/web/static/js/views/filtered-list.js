@@ -15,7 +15,9 @@ export function filteredList({ view, live, query, fields, asked, options, onEven
   const list = new Paged(options(() => filters));
   list.element.querySelector(".panel-head").after(form);
   const take = ({ detail }) => onEvents(detail, list, filters);
+  const renew = () => list.panel.refresh();
   live.addEventListener("events", take);
+  live.addEventListener("renewed", renew);
   return {
     element: list.element,
     update(now) {
@@ -26,6 +28,7 @@ export function filteredList({ view, live, query, fields, asked, options, onEven
     },
     dispose() {
       live.removeEventListener("events", take);
+      live.removeEventListener("renewed", renew);
       list.dispose();
     },
   };

@@ -73,15 +73,20 @@ export function overview({ scope, live }) {
     activity.show((events) => merged(events, fresh));
     figures.soon();
   };
+  const onRenewed = () => {
+    activity.refresh();
+    // Artifacts follow their events a moment later.
+    figures.soon();
+  };
   live.addEventListener("events", onEvents);
   live.addEventListener("counters", onCounters);
-  // What was stored just before the view opened is among the active artifacts a moment later, and no event tells of it.
-  figures.soon();
+  live.addEventListener("renewed", onRenewed);
   return {
     element: h("div", { class: "stack" }, figures.element, activity.element),
     dispose() {
       live.removeEventListener("events", onEvents);
       live.removeEventListener("counters", onCounters);
+      live.removeEventListener("renewed", onRenewed);
       figures.dispose();
       activity.dispose();
     },

@@ -71,6 +71,7 @@ export function pipeline({ scope, live }) {
   const moving = [graph, stuck.panel, active.panel, failed.panel];
   const onEvents = () => moving.forEach((panel) => panel.soon());
   live.addEventListener("events", onEvents);
+  live.addEventListener("renewed", onEvents);
   live.addEventListener("counters", onCounters);
   return {
     element: h("div", { class: "stack" }, graph.element,
@@ -78,6 +79,7 @@ export function pipeline({ scope, live }) {
       stuck.element, active.element, failed.element),
     dispose() {
       live.removeEventListener("events", onEvents);
+      live.removeEventListener("renewed", onEvents);
       live.removeEventListener("counters", onCounters);
       [...moving, ...tables].forEach((panel) => panel.dispose());
     },

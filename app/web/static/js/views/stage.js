@@ -95,11 +95,10 @@ export function stage({ scope, live, query }) {
     compare: (a, b) => b.createdAt - a.createdAt || (a.artifactId < b.artifactId ? 1 : -1),
     empty: "No artifact is in this stage.", render: stageArtifacts,
   });
-  const onEvents = ({ detail }) => {
-    if (!detail.some(({ pipelineStage }) => pipelineStage === name)) return;
-    [state, errors, list.panel].forEach((panel) => panel.soon());
-  };
+  const onRenewed = () => [state, errors, list.panel].forEach((panel) => panel.soon());
+  const onEvents = ({ detail }) => detail.some(({ pipelineStage }) => pipelineStage === name) && onRenewed();
   live.addEventListener("events", onEvents);
+  live.addEventListener("renewed", onRenewed);
   const back = h("p", {}, h("a", { "data-view": "pipeline", href: href("pipeline") }, "Whole pipeline"), " · ",
     h("a", { "data-view": "events", href: href("events", { stage: name }) }, "Events of this stage"));
   return {
@@ -107,6 +106,7 @@ export function stage({ scope, live, query }) {
     element: h("div", { class: "stack" }, back, state.element, h("div", { class: "columns" }, latency.element, errors.element), list.element),
     dispose() {
       live.removeEventListener("events", onEvents);
+      live.removeEventListener("renewed", onRenewed);
       [state, latency, errors, list].forEach((panel) => panel.dispose());
     },
   };
