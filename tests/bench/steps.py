@@ -40,7 +40,7 @@ class OnePartition:
 def ingest_of(counters: PartitionCounters, seen: PartitionSeen) -> Ingest:
     """An agent that counts into these, with neither store nor Kafka."""
     tables = {"counters": OnePartition(counters), "seen": OnePartition(seen)}
-    unused = dict.fromkeys(("writer", "dead_letters", "reread", "faults", "renew_producer"))
+    unused = dict.fromkeys(("writer", "dead_letters", "reread", "faults", "renew_producer", "pause"))
     limits = AgeLimits(48 * HOUR_MS, 300_000)
     options = cast(Any, {**tables, **unused, "limits": limits, "telemetry": Telemetry(), "stores_rows": False})
     return Ingest(**options)
