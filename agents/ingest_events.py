@@ -39,6 +39,7 @@ SLICE_RECORDS = 2_000
 """Records handled without a break for other tasks, about 10 ms."""
 
 RETRY_SECONDS = 1.0
+APPEND_TIME = attrgetter("timestamp")
 
 log = structlog.get_logger(__name__)
 
@@ -77,6 +78,7 @@ class Sieve:
         outcome = Slice(watermark_ms=counters.watermark_ms)
         limits, ids, covered, stores_rows, accepted = self.limits, seen.ids, seen.covered, self.stores_rows, 0
         tally, add_row, int_from = outcome.tally, outcome.rows.append, int.from_bytes
+        add_key, add_offset = outcome.keys.append, outcome.offsets.append
         anomalies, total_anomalies = Anomalies(), Anomalies()
         watermark_ms, cutoff_ms = counters.watermark_ms, counters.cutoff_ms
         next_hour_at = watermark_ms - watermark_ms % HOUR_MS + HOUR_MS
@@ -98,8 +100,8 @@ class Sieve:
                 continue
             else:
                 ids.add(key)
-                outcome.keys.append(key)
-                outcome.offsets.append(offset)
+                add_key(key)
+                add_offset(offset)
                 if anomalies.any_found:
                     total_anomalies.add(anomalies)
                     anomalies.clear()
@@ -267,7 +269,7 @@ class Ingest:
             counters.apply(outcome.tally, last_offset)
             counters.mark(records[-1].timestamp, record_digest(records[-1]))
         if not is_replay:
-            seen.remember(outcome.keys, outcome.offsets, max(record.timestamp for record in records))
+            seen.remember(outcome.keys, outcome.offsets, max(map(APPEND_TIME, records)))
             self.telemetry.events_counted(outcome.accepted, outcome.duplicates, outcome.late)
             for reason, count in Counter(letter.reason for letter in outcome.letters).items():
                 self.telemetry.events_rejected(count, reason)

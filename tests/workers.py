@@ -104,7 +104,7 @@ class WorkerProcess:
 
         await eventually(is_ready, "the worker is ready")
 
-    def end(self, seconds: float = 10.0) -> int:
+    def end(self, seconds: float = 30.0) -> int:
         """SIGTERM, then the exit code; fails if the process needs longer."""
         self.process.terminate()
         return self.process.wait(seconds)
