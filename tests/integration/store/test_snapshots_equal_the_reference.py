@@ -43,7 +43,7 @@ class StandingClock:
 
 @pytest.mark.timeout(3600 if IS_THOROUGH else 300)
 @examples(
-    max_examples=300 if IS_THOROUGH else 6,
+    max_examples=examples.default.max_examples // 20 if IS_THOROUGH else 6,
     derandomize=not IS_THOROUGH,
     database=None,
     deadline=None,
