@@ -13,6 +13,7 @@ from aiokafka.errors import KafkaError
 
 from app.artifact_cleanup import delete_old_artifacts
 from app.artifact_refresh import keep_artifacts
+from app.copies import remove_copies
 from app.live import LiveWorker
 from app.log_watch import PartitionsAdded, until_partitions_are_added
 from app.main import TABLES, Outside, Parts, build_app, flush
@@ -198,6 +199,7 @@ class Worker:
             group.create_task(keep_names(self.settings, self.telemetry))
             group.create_task(keep_artifacts(self.settings))
             group.create_task(delete_old_artifacts(self.settings, self.clock))
+            group.create_task(remove_copies(self.settings))
 
     async def _migrate(self) -> bool:
         await asyncio.to_thread(self._migrate_in_thread)

@@ -104,13 +104,15 @@ class Notes:
 
     Copies across partitions: events whose id another partition has, too. Late: no live window took them. Repeated dead
     letters: the same record refused again after a crash. Refused by the store: accepted and counted, but without a
-    row; the first of them are in `refused`. Id conflicts: ids that have rows under more than one key.
+    row; the first of them are in `refused`. Removed copies: without a row, because an earlier event of another
+    partition has the id. Id conflicts: ids that have rows under more than one key.
     """
 
     copies_across_partitions: int = 0
     late: int = 0
     repeated_dead_letters: int = 0
     refused_by_store: int = 0
+    removed_copies: int = 0
     id_conflicts: int | None = None
     refused: list[RefusedRow] = field(default_factory=list)
     refused_by_hour: Counter[int] = field(default_factory=Counter)
@@ -154,6 +156,7 @@ class Report:
                 "late": self.notes.late,
                 "repeatedDeadLetters": self.notes.repeated_dead_letters,
                 "refusedByStore": self.notes.refused_by_store,
+                "removedCopies": self.notes.removed_copies,
                 "idConflicts": self.notes.id_conflicts,
             },
             "refusedByStore": [_refused(row) for row in self.notes.refused],

@@ -37,6 +37,13 @@ ID_CONFLICTS = (
     "GROUP BY GROUPING SETS ((hour), ())"
 )
 NEVER_MS = 2**62
+# An event whose row is not there may have been brought before by another partition, with other content.
+ROWS_OF_IDS = (
+    "SELECT toString(eventId), append_time_ms, source_partition, source_offset FROM events "
+    "WHERE eventId IN {ids:Array(UUID)}"
+)
+MOST_ASKED = 1000
+IDS_PER_QUESTION = 100
 
 
 class ExpectedRows:
@@ -145,7 +152,7 @@ def compare_store(
                 figures = HourFigures(
                     hour, refused=report.notes.refused_by_hour[hour], id_conflicts=conflicts.get(hour, 0)
                 )
-                _compare_hour(client, figures, expected, scope, report.differences)
+                _compare_hour(client, figures, expected, scope, report)
                 found.append(figures)
             return found
     finally:
@@ -162,9 +169,7 @@ def _id_conflicts(client: Client, scope: Scope) -> dict[int, int]:
     return {int(hour): int(ids) for hour, ids in client.query(ID_CONFLICTS, parameters=parameters).result_rows}
 
 
-def _compare_hour(
-    client: Client, figures: HourFigures, expected: ExpectedRows, scope: Scope, differences: Differences
-) -> None:
+def _compare_hour(client: Client, figures: HourFigures, expected: ExpectedRows, scope: Scope, report: Report) -> None:
     hour_ms = figures.hour_ms
     copies: dict[bytes, _Copies] = {}
     for content, must_be_there in expected.of_hour(hour_ms):
@@ -175,11 +180,29 @@ def _compare_hour(
     with client.query_rows_stream(ROWS_OF_HOUR, parameters=parameters) as rows:
         for values in rows:
             row = content_of_row(values)
-            _compare_row(row, copies.pop(row.key, None), scope, figures, differences)
-    for found in copies.values():
-        if found.required is not None:
+            _compare_row(row, copies.pop(row.key, None), scope, figures, report.differences)
+    absent = [found.required for found in copies.values() if found.required is not None]
+    removed = _later_copies(client, absent[:MOST_ASKED])
+    report.notes.removed_copies += len(removed)
+    figures.expected -= len(removed)
+    for content in absent:
+        if content not in removed:
             figures.missing += 1
-            differences.add("store", found.required.partition, f"{_place(found.required)} has no row")
+            report.differences.add("store", content.partition, f"{_place(content)} has no row")
+
+
+def _later_copies(client: Client, absent: list[Content]) -> set[Content]:
+    """Those of which another partition has an earlier copy in the store."""
+    stored: dict[str, list[tuple[int, int, int]]] = {}
+    for first in range(0, len(absent), IDS_PER_QUESTION):
+        ids = [content.event_id for content in absent[first : first + IDS_PER_QUESTION]]
+        for event_id, *order in client.query(ROWS_OF_IDS, parameters={"ids": ids}).result_rows:
+            stored.setdefault(event_id, []).append((order[0], order[1], order[2]))
+    return {
+        content
+        for content in absent
+        if any(order < content.order and order[1] != content.partition for order in stored.get(content.event_id, []))
+    }
 
 
 def _compare_row(

@@ -105,6 +105,7 @@ def _print(report: Report) -> None:
             ("late events", notes.late),
             ("repeated dead letters", notes.repeated_dead_letters),
             ("refused by the store", notes.refused_by_store),
+            ("removed copies", notes.removed_copies),
             ("ids under several keys", "-" if notes.id_conflicts is None else notes.id_conflicts),
         ],
     )

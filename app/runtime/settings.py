@@ -178,6 +178,9 @@ class RollupSettings(_Group):
     settle_seconds: float = Field(
         60.0, ge=0, description="an hour stays dirty until computed this long after its last row"
     )
+    copies_seconds: float = Field(
+        60.0, gt=0, description="rest between looks for copies that came through several partitions with other content"
+    )
 
 
 class LocalSettings(_Group):

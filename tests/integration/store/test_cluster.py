@@ -16,6 +16,7 @@ from clickhouse_connect.driver.client import Client
 from agents.roll_up import RollUp
 from app.artifact_cleanup import TABLES, ArtifactCleanup
 from app.artifact_refresh import ArtifactRefresh
+from app.copies import CopyRemoval
 from app.domain.recount import recount
 from app.runtime.settings import ClickHouseSettings, RetentionSettings, RollupSettings, Settings
 from sinks.clickhouse.client import cluster_settings
@@ -114,6 +115,17 @@ def test_old_artifacts_are_deleted_from_the_shards_tables(
         time.sleep(0.05)
     for table in map(Placement("main").stored_in, TABLES):
         assert store.command(f"SELECT count() FROM {table}") == 0, table
+
+
+def test_later_copies_are_removed_from_the_shards_tables(
+    store: Client, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.copies.Placement", WithoutKeeper)
+    insert(store, [event_line(1), event_line(1, source_partition=1, organizationId="org_1")])
+    marked = store.command("SELECT max(last_stored) FROM hour_activity")
+    assert CopyRemoval(store, settings).run_once() == 1
+    assert store.query("SELECT source_partition, organizationId FROM events").result_rows == [(0, "")]
+    assert store.command("SELECT max(last_stored) FROM hour_activity") > marked
 
 
 def test_changed_retention_reaches_the_shards_tables(store: Client, settings: Settings) -> None:

@@ -1,12 +1,21 @@
 """Copies of an event that came through different partitions: every answer is about the one first in the log."""
 
+from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 from clickhouse_connect.driver.client import Client
+from msgspec import UNSET
 
 from agents.roll_up import RollUp
 from app.artifact_refresh import ArtifactRefresh
+from app.audit.report import Report
+from app.audit.row_content import content_of_event
+from app.audit.store_check import ExpectedRows, Scope, compare_store
+from app.copies import CopyRemoval
+from app.domain.event_model import AgeLimits, Anomalies
+from app.domain.lenient_decode import decode_leniently
 from app.queries.artifacts import artifact
 from app.queries.events import EventsParameters, recent_events
 from app.queries.history import historical_metrics
@@ -14,7 +23,7 @@ from app.queries.stored_event import StoredEvent
 from app.queries.timeline import ArtifactParameters, timeline
 from app.runtime.settings import Settings
 from tests.integration.store.rows import event_line, insert
-from tests.integration.store.snapshots import HOUR, MIDNIGHT, ManualClock, run
+from tests.integration.store.snapshots import DAY, HOUR, MIDNIGHT, ManualClock, run
 
 pytestmark = pytest.mark.clickhouse
 
@@ -50,3 +59,55 @@ def test_every_answer_is_about_the_copy_first_in_the_log(
     [day] = historical_metrics(store, "daily", MIDNIGHT, MIDNIGHT, None, clock.now)
     for row in (hour, day):
         assert (row.claims_extraction_successes, row.total_claims_extracted) == (1, 1)
+
+
+KEYS_OF_THEIR_OWN = [
+    {"timestamp": 1771113726916 + 2 * HOUR, "source_partition": 1, "append_time_ms": 1771120927000},
+    {"organizationId": "org_9", "source_partition": 2, "append_time_ms": 1771113727001},
+]
+
+
+@pytest.mark.parametrize("is_first_stored_last", [False, True])
+def test_copies_under_keys_of_their_own_are_removed_and_their_hours_computed_again(
+    store: Client, settings: Settings, tmp_path: Path, is_first_stored_last: bool
+) -> None:
+    clock = ManualClock(MIDNIGHT + DAY)
+    roll_up = RollUp(store, settings, clock)
+    stage = {"pipelineStage": "claims_extraction"}
+    lines = [event_line(9, **stage, **FIRST)] + [event_line(5, **stage, **copy) for copy in KEYS_OF_THEIR_OWN]
+    other = event_line(6, eventId="6f0e0b7e-4a2c-4f0e-9c55-0d6f6d1f3c12", source_partition=1, **stage)
+    for line in [*(reversed(lines) if is_first_stored_last else lines), other]:
+        insert(store, [line])
+    run(roll_up, clock)
+    assert CopyRemoval(store, settings).run_once() == 2
+    again = run(roll_up, clock)
+    assert (again.hours, again.days) == ((MIDNIGHT, MIDNIGHT + 2 * HOUR), (MIDNIGHT,))
+    ArtifactRefresh(store, settings.clickhouse).run_once()
+
+    now = MIDNIGHT + 3 * HOUR
+    wanted = {lines[0]["eventId"]: "first", other["eventId"]: UNSET}
+    for events in (
+        recent_events(store, EventsParameters(), now).page,
+        timeline(store, ArtifactParameters(artifact_id="art_1"), now).events,
+    ):
+        assert {event.event_id: event.coach_user_id for event in events} == wanted
+        assert len(events) == len(wanted)
+    rows = historical_metrics(store, "hourly", MIDNIGHT, clock.now, None, clock.now)
+    rows += historical_metrics(store, "daily", MIDNIGHT, MIDNIGHT, None, clock.now)
+    assert [row.total_claims_extracted for row in rows] == [5] + [0] * 23 + [5]
+    assert historical_metrics(store, "hourly", MIDNIGHT, clock.now, "org_9", clock.now) == []
+    assert CopyRemoval(store, settings).run_once() == 0
+    assert audited(settings, [*lines, other], tmp_path) == (2, 0, [])
+
+
+def audited(settings: Settings, lines: list[dict[str, Any]], folder: Path) -> tuple[int, int | None, list[str]]:
+    """What an audit of this log says of the store: removed copies, ids under several keys, differences."""
+    expected, report = ExpectedRows(folder), Report(None, None)
+    for line in lines:
+        event = decode_leniently(orjson.dumps(line), line["append_time_ms"], AgeLimits(), Anomalies())
+        place = (line["source_partition"], line["source_offset"], line["append_time_ms"])
+        expected.add(content_of_event(event, *place), must_be_there=True)
+    hours = compare_store(settings.clickhouse, expected, Scope(None, None, 0, {}), report, lambda _: None)
+    expected.close()
+    assert all(hour.expected == hour.stored for hour in hours)
+    return report.notes.removed_copies, report.notes.id_conflicts, [one.text for one in report.differences.listed]
