@@ -62,6 +62,7 @@ class ArtifactCleanup:
     def _delete(self, cutoff_ms: int) -> bool:
         """Start to delete; the table of artifacts goes last, as it says which artifacts are finished."""
         due, here = self._due(cutoff_ms), self._due(cutoff_ms, self._placement.stored_in(STATE))
+        count, hours = self._count(f"({due})"), self._kept_hours
         held = [table for table in (STATE, LINKS) if self._count(f"{self._table(table)} WHERE artifactId IN ({due})")]
         for table in held:
             self._delete_from(table, f"artifactId IN ({here})")
@@ -69,7 +70,6 @@ class ArtifactCleanup:
             held = [ARTIFACTS]
             self._delete_from(ARTIFACTS, self._is_orphan(cutoff_ms))
         if held:
-            count, hours = self._count(f"({due})"), self._kept_hours
             log.info("Deleting finished artifacts past their retention", tables=held, artifacts=count, kept_hours=hours)
         return bool(held)
 

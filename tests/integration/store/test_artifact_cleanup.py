@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from clickhouse_connect.driver.client import Client
+from structlog.testing import capture_logs
 
 from app.artifact_cleanup import ARTIFACTS, TABLES, ArtifactCleanup
 from app.artifact_refresh import ArtifactRefresh
@@ -68,9 +69,12 @@ def test_finished_artifacts_past_their_retention_are_deleted_and_no_others(fille
     assert ids_in(filled, ARTIFACTS) == LAST_EVENTS.keys()
 
     deadline = time.monotonic() + 60
-    while ArtifactCleanup(filled, plain, clock).run_once():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    with capture_logs() as told:
+        while ArtifactCleanup(filled, plain, clock).run_once():
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+    assert {line["artifacts"] for line in told} == {len(OVER)}
+    assert [table for line in told for table in line["tables"]] == list(TABLES)
     kept = LAST_EVENTS.keys() - OVER
     assert {table: ids_in(filled, table) for table in TABLES} == dict.fromkeys(TABLES, kept)
     ArtifactRefresh(filled, settings.clickhouse).run_once()
