@@ -70,7 +70,7 @@ RULES: Final = [
         "closed.",
         f"""
         SELECT argMax({BREAKER_STATE} != 'closed', (timestamp, toString(eventId))) AS not_closed
-        FROM events_live
+        FROM event_copies_live
         WHERE $__timeFilter_ms(ts) AND {BREAKER}
         """,
         limits.BREAKER_CLOSED, overview.UID, 7, seconds=48 * HOUR, pending="0s",
@@ -79,7 +79,7 @@ RULES: Final = [
         "PipelineInactivity", "low", f"No artifact has been received for more than {limits.SILENT_MINUTES} minutes.",
         """
         SELECT dateDiff('second', greatest(
-            (SELECT max(ts) FROM events_live WHERE $__timeFilter_ms(ts) AND eventType = 'artifact_received'),
+            (SELECT max(ts) FROM event_copies_live WHERE $__timeFilter_ms(ts) AND eventType = 'artifact_received'),
             (SELECT installedTime FROM monitor_live)), $__toTime_ms) / 60 AS silent_minutes
         """,
         limits.SILENT_MINUTES, overview.UID, 10, seconds=48 * HOUR, no_data="Alerting",

@@ -169,10 +169,11 @@ def _one() -> list[Json]:
               """
               SELECT ts AS "Time", eventType AS "Event", pipelineStage AS "Stage", durationMs AS "Duration",
                   newStatus AS "Status", errorCode AS "Code", errorMessage AS "Message"
-              FROM events_live
+              FROM event_copies_live
               WHERE artifactId = ${artifact:singlequote} AND artifactId != ''
                 AND ts >= $__toTime_ms - INTERVAL 48 HOUR AND ts <= $__toTime_ms
-              ORDER BY ts, eventId
+              ORDER BY ts, eventId, log_order DESC
+              LIMIT 1 BY eventId
               LIMIT 200
               """, size=(24, 10), overrides=[override("Duration", unit="ms"), *_moments("Time")],
               no_value="no events in these 48 hours"),

@@ -33,7 +33,7 @@ def _now() -> list[Json]:
         stat(3, "Latest event", "Time from the latest event to the end of the range.",
              """
              SELECT dateDiff('second', max(ts), $__toTime_ms) AS seconds
-             FROM events_live
+             FROM event_copies_live
              WHERE ts <= $__toTime_ms
              HAVING count() > 0
              """, unit="s", no_value="none in 48 h"),

@@ -98,7 +98,7 @@ def _symptoms() -> list[Json]:
              "latest event in the 48 hours before the end of the range.",
              f"""
              SELECT if(count() = 0, 'closed', argMax({BREAKER_STATE}, (timestamp, toString(eventId)))) AS state
-             FROM events_live
+             FROM event_copies_live
              WHERE ts >= $__toTime_ms - INTERVAL 48 HOUR AND ts <= $__toTime_ms AND {BREAKER}
              """, mappings=BREAKER_WORDS, unit="string", fields="/.*/"),
         stat(8, "Open disambiguations", f"Names that wait for a person. An alert fires above "
@@ -115,7 +115,7 @@ def _symptoms() -> list[Json]:
              f"{limits.SILENT_MINUTES} minutes.",
              f"""
              SELECT dateDiff('second', max(ts), $__toTime_ms) AS seconds
-             FROM events_live
+             FROM event_copies_live
              WHERE ts <= $__toTime_ms AND eventType = 'artifact_received' AND {ORG}
              HAVING count() > 0
              """, unit="s", thresholds=steps((60 * limits.SILENT_MINUTES, RED)), no_value="none in 48 h"),
@@ -179,9 +179,15 @@ def _causes() -> list[Json]:
               f"""
               SELECT ts AS "Time", eventType AS "Event", pipelineStage AS "Stage", errorCode AS "Code",
                   errorMessage AS "Message", artifactId AS "Artifact", {NAME} AS "Organisation"
-              FROM events_live
+              FROM (
+                  SELECT ts, eventType, pipelineStage, errorCode, errorMessage, artifactId, organizationId, eventId
+                  FROM event_copies_live
+                  WHERE {IN_RANGE} AND {ERRORS} AND {ORG}
+                  ORDER BY ts DESC, eventId DESC, log_order DESC
+                  LIMIT 1 BY eventId
+                  LIMIT 50
+              ) AS newest
               {NAMED}
-              WHERE {IN_RANGE} AND {ERRORS} AND {ORG}
               ORDER BY ts DESC, eventId DESC
               LIMIT 50
               """, overrides=[

@@ -29,6 +29,7 @@ from deploy.grafana.builder.sql import (
     PERIODS,
     SCOPE,
     SNAPSHOT_NAMES,
+    STAGE_ENDS,
     by_stage,
 )
 
@@ -55,8 +56,8 @@ def _latency(quantile: float) -> str:
     return f"""
     SELECT {BUCKET},
         {by_stage(f"quantileExactIf({quantile})(latencyMs, {{}})")}
-    FROM stage_ends_live
-    WHERE {IN_RANGE} AND latencyMs IS NOT NULL AND {ORG}
+    FROM {STAGE_ENDS}
+    WHERE latencyMs IS NOT NULL
     GROUP BY time
     ORDER BY time
     """
@@ -98,8 +99,7 @@ def _outcomes() -> list[Json]:
               SELECT stage AS "Stage", countIf(NOT failed) AS "Good ends", countIf(failed) AS "Failures",
                   countIf(failed) / count() AS "Failure rate", avg(latencyMs) AS "Mean",
                   quantileExact(0.5)(latencyMs) AS "p50", quantileExact(0.95)(latencyMs) AS "p95"
-              FROM stage_ends_live
-              WHERE {IN_RANGE} AND {ORG}
+              FROM {STAGE_ENDS}
               GROUP BY stage
               ORDER BY indexOf([{", ".join(repr(stage) for stage in FLOW)}], stage)
               LIMIT 10
