@@ -6,10 +6,10 @@ Each query gives one number, and a threshold stands straight on it; no row is no
 from dataclasses import dataclass
 from typing import Any, Final
 
-from deploy.grafana.builder import limits, monitor, overview, stages
+from deploy.grafana.builder import artifacts, limits, monitor, overview, stages
 from deploy.grafana.builder.panels import TABLE, Json, tidy
 from deploy.grafana.builder.provisioning import DATASOURCE_UID, FOLDER
-from deploy.grafana.builder.sql import ACTIVE, BREAKER, BREAKER_STATE, FINISHED
+from deploy.grafana.builder.sql import ACTIVE, BREAKER, BREAKER_STATE, FINISHED, STUCK
 
 EXPRESSION: Final = "__expr__"
 HOUR: Final = 3600
@@ -87,12 +87,8 @@ RULES: Final = [
     Rule(
         "PipelineStuckArtifacts", "medium",
         f"Artifacts have waited for their next step for more than {limits.STUCK_MINUTES} minutes.",
-        f"""
-        SELECT count() AS stuck
-        FROM artifacts_live
-        WHERE status != 'failed' AND waitingTime < $__toTime_ms - INTERVAL {limits.STUCK_MINUTES} MINUTE
-        """,
-        limits.STUCK_ARTIFACTS, overview.UID, 9,
+        f"SELECT count() AS stuck FROM artifacts_live WHERE {STUCK}",
+        limits.STUCK_ARTIFACTS, artifacts.UID, 2,
     ),
     Rule(
         "MonitorLag", "high",

@@ -31,6 +31,7 @@ from deploy.grafana.builder.sql import (
     ORG,
     PERIODS,
     SCOPE,
+    STUCK,
     THROUGHPUT,
 )
 
@@ -94,8 +95,7 @@ def _symptoms() -> list[Json]:
              WHERE ts >= toStartOfDay($__toTime, 'UTC') AND ts <= $__toTime_ms AND {ORG}
              """, unit="currencyUSD", decimals=2),
         stat(7, "Circuit breaker", "State of the circuit breaker of the AI service, for the whole platform: that of "
-             "its "
-             "latest event in the 48 hours before the end of the range.",
+             "its latest event in the 48 hours before the end of the range.",
              f"""
              SELECT if(count() = 0, 'closed', argMax({BREAKER_STATE}, (timestamp, toString(eventId)))) AS state
              FROM event_copies_live
@@ -107,8 +107,7 @@ def _symptoms() -> list[Json]:
              thresholds=steps((limits.OPEN_DISAMBIGUATIONS, YELLOW))),
         stat(9, "Stuck", f"Artifacts whose next step is due for more than {limits.STUCK_MINUTES} minutes at the end "
              "of the range.",
-             now_count("count() AS stuck", "status != 'failed' AND "
-                       f"waitingTime < $__toTime_ms - INTERVAL {limits.STUCK_MINUTES} MINUTE"),
+             now_count("count() AS stuck", STUCK),
              thresholds=steps((limits.STUCK_ARTIFACTS + 1, RED)),
              links=[link("Which ones", "voice-artifacts", "${org:queryparam}")]),
         stat(10, "Last receipt", "Time from the latest receipt to the end of the range. An alert fires above "
@@ -129,8 +128,7 @@ def _symptoms() -> list[Json]:
 def _trends() -> list[Json]:
     return [
         series(20, "Throughput", "Artifacts received, completed and failed. Events are kept for 48 hours; older "
-               "figures "
-               "are under Past hours and days.",
+               "figures are under Past hours and days.",
                f"""
                SELECT {BUCKET},
                    countIf(eventType = 'artifact_received') AS "Received",

@@ -7,6 +7,7 @@ Of DateTime64 columns only `_ms` filters are right: the plain ones drop the newe
 from typing import Final
 
 from app.domain.event_types import ACTIVE_STATUSES, ERR, FAIL, STAGES, Stage
+from deploy.grafana.builder import limits
 from sinks.clickhouse.templates import LONGEST_DURATION_MS
 
 FLOW: Final[tuple[Stage, ...]] = STAGES[1:5]
@@ -49,6 +50,7 @@ def texts(values: frozenset[str] | tuple[str, ...]) -> str:
 
 
 ACTIVE: Final = f"status IN ({texts(ACTIVE_STATUSES)})"
+STUCK: Final = f"status != 'failed' AND waitingTime < $__toTime_ms - INTERVAL {limits.STUCK_MINUTES} MINUTE"
 FAILURES: Final = f"eventType IN ({texts(FAIL)})"
 ERRORS: Final = f"eventType IN ({texts(ERR)})"
 FINISHED: Final = "eventType IN ('artifact_completed', 'artifact_failed')"
