@@ -52,8 +52,8 @@ def _tables() -> list[Json]:
                   *(override(name, unit="short") for name in ("Received", "Completed", "Failed")),
               ]),
         table(2, "Organisations now", "Artifacts under way, those whose next step is due for more than "
-              f"{limits.STUCK_MINUTES} minutes at the end of the range, and names that wait for a person; by the latest "
-              "organisation of the artifact.",
+              f"{limits.STUCK_MINUTES} minutes at the end of the range, and names that wait for a person; by the "
+              "latest organisation of the artifact.",
               f"""
               SELECT {NAME} AS "Organisation", organizationId AS "Id", active AS "Under way", stuck AS "Stuck",
                   open AS "Open disambiguations"
