@@ -83,8 +83,12 @@ def _database(server: ClickHouseSettings, name: str) -> Store:
     migrate(client, settings)
     if name == "filled":
         _fill(client, settings)
-    reader = {"user": READONLY[0], "password": SecretStr(READONLY[1])}
-    return Store(client, connect(settings.clickhouse.model_copy(update=reader)))
+    return Store(client, connect(reader_of(settings.clickhouse)))
+
+
+def reader_of(settings: ClickHouseSettings) -> ClickHouseSettings:
+    """How the read-only user reaches the same database."""
+    return settings.model_copy(update={"user": READONLY[0], "password": SecretStr(READONLY[1])})
 
 
 def _fill(client: Client, settings: Settings) -> None:

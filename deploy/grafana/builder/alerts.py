@@ -6,10 +6,10 @@ Each query gives one number, and a threshold stands straight on it; no row is no
 from dataclasses import dataclass
 from typing import Any, Final
 
-from deploy.grafana.builder import limits, monitor, overview, stages
+from deploy.grafana.builder import artifacts, limits, monitor, overview, stages
 from deploy.grafana.builder.panels import TABLE, Json, tidy
 from deploy.grafana.builder.provisioning import DATASOURCE_UID, FOLDER
-from deploy.grafana.builder.sql import ACTIVE, BREAKER, BREAKER_STATE, FINISHED
+from deploy.grafana.builder.sql import ACTIVE, BREAKER, BREAKER_STATE, FINISHED, STUCK
 
 EXPRESSION: Final = "__expr__"
 HOUR: Final = 3600
@@ -70,7 +70,7 @@ RULES: Final = [
         "closed.",
         f"""
         SELECT argMax({BREAKER_STATE} != 'closed', (timestamp, toString(eventId))) AS not_closed
-        FROM events_live
+        FROM event_copies_live
         WHERE $__timeFilter_ms(ts) AND {BREAKER}
         """,
         limits.BREAKER_CLOSED, overview.UID, 7, seconds=48 * HOUR, pending="0s",
@@ -79,7 +79,7 @@ RULES: Final = [
         "PipelineInactivity", "low", f"No artifact has been received for more than {limits.SILENT_MINUTES} minutes.",
         """
         SELECT dateDiff('second', greatest(
-            (SELECT max(ts) FROM events_live WHERE $__timeFilter_ms(ts) AND eventType = 'artifact_received'),
+            (SELECT max(ts) FROM event_copies_live WHERE $__timeFilter_ms(ts) AND eventType = 'artifact_received'),
             (SELECT installedTime FROM monitor_live)), $__toTime_ms) / 60 AS silent_minutes
         """,
         limits.SILENT_MINUTES, overview.UID, 10, seconds=48 * HOUR, no_data="Alerting",
@@ -87,12 +87,8 @@ RULES: Final = [
     Rule(
         "PipelineStuckArtifacts", "medium",
         f"Artifacts have waited for their next step for more than {limits.STUCK_MINUTES} minutes.",
-        f"""
-        SELECT count() AS stuck
-        FROM artifacts_live
-        WHERE status != 'failed' AND waitingTime < $__toTime_ms - INTERVAL {limits.STUCK_MINUTES} MINUTE
-        """,
-        limits.STUCK_ARTIFACTS, overview.UID, 9,
+        f"SELECT count() AS stuck FROM artifacts_live WHERE {STUCK}",
+        limits.STUCK_ARTIFACTS, artifacts.UID, 2,
     ),
     Rule(
         "MonitorLag", "high",

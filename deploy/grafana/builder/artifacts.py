@@ -17,13 +17,13 @@ from deploy.grafana.builder.sql import (
     NAMED,
     ORG,
     RETRIES,
+    STUCK,
 )
 
 UID: Final = "voice-artifacts"
 STAGE: Final = "$__conditionalAll(stage IN (${stage:singlequote}), $stage)"
 EVENT_STAGE: Final = "$__conditionalAll(pipelineStage IN (${stage:singlequote}), $stage)"
 SEARCH: Final = "$__conditionalAll(positionCaseInsensitive(errorMessage, ${search:singlequote}) > 0, $search)"
-STUCK: Final = f"status != 'failed' AND waitingTime < $__toTime_ms - INTERVAL {limits.STUCK_MINUTES} MINUTE"
 MOMENT: Final = "time:YYYY-MM-DD HH:mm:ss.SSS"
 STATUS_COLORS: Final[list[Json]] = [
     {
@@ -60,25 +60,22 @@ def _numbers() -> list[Json]:
              f"AND {ORG}",
              thresholds=steps((limits.QUEUE_DEPTH, "red")), size=(6, 4)),
         stat(2, "Stuck", f"Artifacts whose next step is due for more than {limits.STUCK_MINUTES} minutes at the end "
-             "of the "
-             "range.", f"SELECT count() AS stuck FROM artifacts_live WHERE {STUCK} AND {STAGE} AND {ORG}",
+             "of the range.", f"SELECT count() AS stuck FROM artifacts_live WHERE {STUCK} AND {STAGE} AND {ORG}",
              thresholds=steps((limits.STUCK_ARTIFACTS + 1, "red")), size=(6, 4)),
         stat(3, "Failed in the range", "Artifacts whose status is failed and that failed in the range.",
              "SELECT count() AS failed FROM artifacts_live "
              f"WHERE status = 'failed' AND $__timeFilter_ms(failedTime) AND {STAGE} AND {ORG}", size=(6, 4),
              thresholds=steps((1, "red"))),
         stat(4, "Failures in the range", "Events that tell of a failure; a failed note mostly has two of them.",
-             f"SELECT count() AS failures FROM events_live WHERE {IN_RANGE} AND {FAILURES} AND {EVENT_STAGE} AND "
-             f"{SEARCH} "
-             f"AND {ORG}", size=(6, 4)),
+             f"SELECT count() AS failures FROM events_live WHERE {IN_RANGE} AND {FAILURES} AND {EVENT_STAGE} "
+             f"AND {SEARCH} AND {ORG}", size=(6, 4)),
     ]  # fmt: skip
 
 
 def _stuck_and_failed() -> list[Json]:
     return [
-        table(10, "Stuck artifacts", "Those whose next step is due for more than 5 minutes at the end of the range, "
-              "the "
-              "longest first.",
+        table(10, "Stuck artifacts", "Those whose next step is due for more than "
+              f"{limits.STUCK_MINUTES} minutes at the end of the range, the longest first.",
               f"""
               SELECT artifactId AS "Artifact", {NAME} AS "Organisation", status AS "Status", stage AS "Stage",
                   waitingFor AS "Waits for", dateDiff('second', waitingTime, $__toTime_ms) AS "Waits",
@@ -169,10 +166,11 @@ def _one() -> list[Json]:
               """
               SELECT ts AS "Time", eventType AS "Event", pipelineStage AS "Stage", durationMs AS "Duration",
                   newStatus AS "Status", errorCode AS "Code", errorMessage AS "Message"
-              FROM events_live
+              FROM event_copies_live
               WHERE artifactId = ${artifact:singlequote} AND artifactId != ''
                 AND ts >= $__toTime_ms - INTERVAL 48 HOUR AND ts <= $__toTime_ms
-              ORDER BY ts, eventId
+              ORDER BY ts, eventId, log_order DESC
+              LIMIT 1 BY eventId
               LIMIT 200
               """, size=(24, 10), overrides=[override("Duration", unit="ms"), *_moments("Time")],
               no_value="no events in these 48 hours"),

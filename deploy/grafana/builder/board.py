@@ -171,8 +171,10 @@ LINKS: Final[list[Json]] = [
 ]
 
 
-def board(uid: str, title: str, description: str, rows: Sequence[Row], variables: Sequence[Json]) -> Json:
-    """A whole board; the first variable is always the data source."""
+def board(  # noqa: PLR0913, PLR0917  (a board has these parts)
+    uid: str, title: str, description: str, rows: Sequence[Row], variables: Sequence[Json], since: str = "now-6h"
+) -> Json:
+    """A whole board, opened at the time from `since` to now; the first variable is always the data source."""
     return {
         "annotations": {"list": ANNOTATIONS},
         "description": description,
@@ -186,7 +188,7 @@ def board(uid: str, title: str, description: str, rows: Sequence[Row], variables
         "schemaVersion": SCHEMA_VERSION,
         "tags": [TAG],
         "templating": {"list": [DATASOURCE_VARIABLE, *variables]},
-        "time": {"from": "now-6h", "to": "now"},
+        "time": {"from": since, "to": "now"},
         "timepicker": {},
         "timezone": "browser",
         "title": title,

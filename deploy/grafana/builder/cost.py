@@ -147,5 +147,6 @@ def _past() -> list[Json]:
 def cost() -> Json:
     """The board: now, then closed periods."""
     rows = [Row("Now", _now()), Row("Past hours and days", _past())]
+    variables = [ORG_VARIABLE, choice("model", "Model", MODELS_SQL)]
     about = "What the AI models cost: by stage, model, artifact and organisation, in US dollars."
-    return board(UID, "Voice pipeline: AI cost", about, rows, [ORG_VARIABLE, choice("model", "Model", MODELS_SQL)])
+    return board(UID, "Voice pipeline: AI cost", about, rows, variables, since="now-24h")

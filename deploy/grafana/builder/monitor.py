@@ -20,9 +20,8 @@ COLORED: Final = {"mode": "basic", "type": "color-background"}
 
 def _now() -> list[Json]:
     return [
-        stat(1, "Snapshots overdue", "Minutes since the next hour should have been stored in full. An alert fires "
-             "above "
-             f"{limits.OVERDUE_MINUTES}.", OVERDUE_SQL, unit="m", decimals=0,
+        stat(1, "Snapshots overdue", "Minutes since the next hour should have been stored in full. An alert "
+             f"fires above {limits.OVERDUE_MINUTES}.", OVERDUE_SQL, unit="m", decimals=0,
              thresholds=steps((limits.OVERDUE_MINUTES, RED))),
         stat(2, "Last stored", "Time from the latest stored row to the end of the range.",
              """
@@ -33,7 +32,7 @@ def _now() -> list[Json]:
         stat(3, "Latest event", "Time from the latest event to the end of the range.",
              """
              SELECT dateDiff('second', max(ts), $__toTime_ms) AS seconds
-             FROM events_live
+             FROM event_copies_live
              WHERE ts <= $__toTime_ms
              HAVING count() > 0
              """, unit="s", no_value="none in 48 h"),
@@ -58,8 +57,7 @@ def _flow() -> list[Json]:
                {FILL}
                """, unit="cps"),
         series(11, "From Kafka to ClickHouse", "Time from an event's append to the log until it was stored, by the "
-               "time of "
-               "the event. A row that was stored again counts with its later time.",
+               "time of the event. A row that was stored again counts with its later time.",
                f"""
                SELECT {BUCKET},
                    quantileExact(0.5)(toUnixTimestamp64Milli(stored_at) - append_time_ms) AS "p50",
@@ -70,8 +68,7 @@ def _flow() -> list[Json]:
                ORDER BY time
                """, unit="ms", log=True),
         series(12, "From the event to Kafka", "Age of the events when they were appended to the log: how late "
-               "publishers "
-               "deliver.",
+               "publishers deliver.",
                f"""
                SELECT {BUCKET}, quantileExact(0.5)(append_time_ms - timestamp) AS "p50",
                    quantileExact(0.95)(append_time_ms - timestamp) AS "p95", max(append_time_ms - timestamp) AS "Latest"
@@ -81,8 +78,7 @@ def _flow() -> list[Json]:
                ORDER BY time
                """, unit="ms", log=True),
         table(13, "Partitions", "What is stored of each partition of voice-events: a partition that stands still "
-              "has an "
-              "old last event.",
+              "has an old last event.",
               f"""
               SELECT source_partition AS "Partition", count() AS "Events", max(source_offset) AS "Highest offset",
                   max(ts) AS "Last event", max(stored_at) AS "Last stored"
@@ -101,8 +97,7 @@ def _flow() -> list[Json]:
 def _store() -> list[Json]:
     return [
         table(20, "Snapshots", "Hours of the range, the newest first. A row is complete if every record from before "
-              "the "
-              "end of the hour was stored when the roll-up looked last.",
+              "the end of the hour was stored when the roll-up looked last.",
               """
               SELECT periodStart AS "Hour", complete AS "Complete", createdAt AS "Computed",
                   dateDiff('second', periodEnd, createdAt) AS "After its end"
@@ -114,8 +109,7 @@ def _store() -> list[Json]:
                   override("Hour", unit="time:YYYY-MM-DD HH:mm", custom__width=160),
                   override("Computed", unit=MOMENT, custom__width=200), override("After its end", unit="s")]),
         table(21, "Tables", "What the tables take on this ClickHouse server, and how long rows lie there beyond "
-              "their time "
-              "to live.",
+              "their time to live.",
               """
               SELECT table AS "Table", storedRows AS "Rows", storedBytes AS "Bytes", parts AS "Parts",
                   overdueSeconds AS "Overdue"

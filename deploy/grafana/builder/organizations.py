@@ -2,10 +2,11 @@
 
 from typing import Final
 
+from deploy.grafana.builder import limits
 from deploy.grafana.builder.board import ORG_VARIABLE, Row, board
 from deploy.grafana.builder.overview import FAILURE_STEPS
 from deploy.grafana.builder.panels import Json, link, override, series, stat, steps, table
-from deploy.grafana.builder.sql import ACTIVE, BUCKET, FINISHED, IN_RANGE, NAME, NAMED, ORG, PERIODS
+from deploy.grafana.builder.sql import ACTIVE, BUCKET, FINISHED, IN_RANGE, NAME, NAMED, ORG, PERIODS, STUCK
 
 UID: Final = "voice-organisations"
 COLORED: Final = {"mode": "basic", "type": "color-background"}
@@ -25,9 +26,8 @@ TOP: Final = f"""organizationId IN (
 def _tables() -> list[Json]:
     return [
         table(1, "Organisations in closed periods", "From the snapshots of UTC hours (of UTC days, for ranges over "
-              "7 days) "
-              "that begin in the range. The failure rate is failed by received artifacts, the latency the mean from "
-              "receipt to completion. Click on a name for its boards.",
+              "7 days) that begin in the range. The failure rate is failed by received artifacts, the latency the "
+              "mean from receipt to completion. Click on a name for its boards.",
               f"""
               SELECT {NAME} AS "Organisation", organizationId AS "Id", received AS "Received",
                   completed AS "Completed", failed AS "Failed", failed / nullIf(received, 0) AS "Failure rate",
@@ -51,15 +51,15 @@ def _tables() -> list[Json]:
                   override("AI cost", unit="currencyUSD", decimals=4),
                   *(override(name, unit="short") for name in ("Received", "Completed", "Failed")),
               ]),
-        table(2, "Organisations now", "Artifacts under way, those whose next step is due for more than 5 minutes at "
-              "the "
-              "end of the range, and names that wait for a person; by the latest organisation of the artifact.",
+        table(2, "Organisations now", "Artifacts under way, those whose next step is due for more than "
+              f"{limits.STUCK_MINUTES} minutes at the end of the range, and names that wait for a person; by the "
+              "latest organisation of the artifact.",
               f"""
               SELECT {NAME} AS "Organisation", organizationId AS "Id", active AS "Under way", stuck AS "Stuck",
                   open AS "Open disambiguations"
               FROM (
                   SELECT organizationId, countIf({ACTIVE}) AS active,
-                      countIf(status != 'failed' AND waitingTime < $__toTime_ms - INTERVAL 5 MINUTE) AS stuck,
+                      countIf({STUCK}) AS stuck,
                       sum(openDisambiguations) AS open
                   FROM artifacts_live
                   WHERE organizationId != '' AND {ORG}
@@ -104,8 +104,7 @@ def _now() -> list[Json]:
     return [
         stat(20, "Active organisations", "Organisations with a completed or failed artifact in the range.",
              f"SELECT uniqExact(organizationId) AS organisations FROM events_live WHERE {IN_RANGE} AND {FINISHED} "
-             f"AND {ORG}"
-             " AND organizationId != ''", size=(6, 8)),
+             f"AND {ORG} AND organizationId != ''", size=(6, 8)),
         series(21, "Organisations at work", "Distinct organisations that received artifacts, by minute or more.",
                f"""
                SELECT {BUCKET}, uniqExact(organizationId) AS "Organisations"
@@ -121,4 +120,4 @@ def organizations() -> Json:
     """The board: tables first, lines of the largest below."""
     rows = [Row("Who is hit", _tables()), Row("Over time", _series()), Row("Activity", _now())]
     about = "Figures of each organisation; a click on a name opens the other boards for it alone."
-    return board(UID, "Voice pipeline: organisations", about, rows, [ORG_VARIABLE])
+    return board(UID, "Voice pipeline: organisations", about, rows, [ORG_VARIABLE], since="now-24h")

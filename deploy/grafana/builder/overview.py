@@ -31,6 +31,7 @@ from deploy.grafana.builder.sql import (
     ORG,
     PERIODS,
     SCOPE,
+    STUCK,
     THROUGHPUT,
 )
 
@@ -94,11 +95,10 @@ def _symptoms() -> list[Json]:
              WHERE ts >= toStartOfDay($__toTime, 'UTC') AND ts <= $__toTime_ms AND {ORG}
              """, unit="currencyUSD", decimals=2),
         stat(7, "Circuit breaker", "State of the circuit breaker of the AI service, for the whole platform: that of "
-             "its "
-             "latest event in the 48 hours before the end of the range.",
+             "its latest event in the 48 hours before the end of the range.",
              f"""
              SELECT if(count() = 0, 'closed', argMax({BREAKER_STATE}, (timestamp, toString(eventId)))) AS state
-             FROM events_live
+             FROM event_copies_live
              WHERE ts >= $__toTime_ms - INTERVAL 48 HOUR AND ts <= $__toTime_ms AND {BREAKER}
              """, mappings=BREAKER_WORDS, unit="string", fields="/.*/"),
         stat(8, "Open disambiguations", f"Names that wait for a person. An alert fires above "
@@ -107,15 +107,14 @@ def _symptoms() -> list[Json]:
              thresholds=steps((limits.OPEN_DISAMBIGUATIONS, YELLOW))),
         stat(9, "Stuck", f"Artifacts whose next step is due for more than {limits.STUCK_MINUTES} minutes at the end "
              "of the range.",
-             now_count("count() AS stuck", "status != 'failed' AND "
-                       f"waitingTime < $__toTime_ms - INTERVAL {limits.STUCK_MINUTES} MINUTE"),
+             now_count("count() AS stuck", STUCK),
              thresholds=steps((limits.STUCK_ARTIFACTS + 1, RED)),
              links=[link("Which ones", "voice-artifacts", "${org:queryparam}")]),
         stat(10, "Last receipt", "Time from the latest receipt to the end of the range. An alert fires above "
              f"{limits.SILENT_MINUTES} minutes.",
              f"""
              SELECT dateDiff('second', max(ts), $__toTime_ms) AS seconds
-             FROM events_live
+             FROM event_copies_live
              WHERE ts <= $__toTime_ms AND eventType = 'artifact_received' AND {ORG}
              HAVING count() > 0
              """, unit="s", thresholds=steps((60 * limits.SILENT_MINUTES, RED)), no_value="none in 48 h"),
@@ -129,8 +128,7 @@ def _symptoms() -> list[Json]:
 def _trends() -> list[Json]:
     return [
         series(20, "Throughput", "Artifacts received, completed and failed. Events are kept for 48 hours; older "
-               "figures "
-               "are under Past hours and days.",
+               "figures are under Past hours and days.",
                f"""
                SELECT {BUCKET},
                    countIf(eventType = 'artifact_received') AS "Received",
@@ -179,9 +177,15 @@ def _causes() -> list[Json]:
               f"""
               SELECT ts AS "Time", eventType AS "Event", pipelineStage AS "Stage", errorCode AS "Code",
                   errorMessage AS "Message", artifactId AS "Artifact", {NAME} AS "Organisation"
-              FROM events_live
+              FROM (
+                  SELECT ts, eventType, pipelineStage, errorCode, errorMessage, artifactId, organizationId, eventId
+                  FROM event_copies_live
+                  WHERE {IN_RANGE} AND {ERRORS} AND {ORG}
+                  ORDER BY ts DESC, eventId DESC, log_order DESC
+                  LIMIT 1 BY eventId
+                  LIMIT 50
+              ) AS newest
               {NAMED}
-              WHERE {IN_RANGE} AND {ERRORS} AND {ORG}
               ORDER BY ts DESC, eventId DESC
               LIMIT 50
               """, overrides=[

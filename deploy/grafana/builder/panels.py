@@ -85,8 +85,6 @@ def panel(kind: str, number: int, title: str, description: str, **parts: Any) ->
     }
     if "interval" in parts:
         found["interval"] = parts["interval"]
-    if "time_from" in parts:
-        found["timeFrom"] = parts["time_from"]
     return found
 
 
@@ -156,7 +154,7 @@ def series(number: int, title: str, description: str, sql: str, **parts: Any) ->
     if parts.get("log", False):
         del defaults["min"]
     options = {
-        "legend": {"calcs": parts.get("calcs", []), "displayMode": "list", "placement": "bottom", "showLegend": True},
+        "legend": {"calcs": [], "displayMode": "list", "placement": "bottom", "showLegend": True},
         "tooltip": {"mode": "multi", "sort": "desc"},
     }
     return panel(
@@ -184,7 +182,7 @@ def table(number: int, title: str, description: str, sql: str, **parts: Any) -> 
 def bar_gauge(number: int, title: str, description: str, sql: str, **parts: Any) -> Json:
     """Horizontal bars, one for each number of the only row, or with `each_row` one for each row."""
     defaults = {
-        "color": {"mode": parts.get("color_mode", "thresholds")},
+        "color": {"mode": "thresholds"},
         "min": 0,
         "noValue": "none",
         "thresholds": parts.get("thresholds", steps(base=BLUE)),

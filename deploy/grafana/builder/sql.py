@@ -7,6 +7,8 @@ Of DateTime64 columns only `_ms` filters are right: the plain ones drop the newe
 from typing import Final
 
 from app.domain.event_types import ACTIVE_STATUSES, ERR, FAIL, STAGES, Stage
+from deploy.grafana.builder import limits
+from sinks.clickhouse.templates import LONGEST_DURATION_MS
 
 FLOW: Final[tuple[Stage, ...]] = STAGES[1:5]
 LABELS: Final[dict[str, str]] = {
@@ -48,6 +50,7 @@ def texts(values: frozenset[str] | tuple[str, ...]) -> str:
 
 
 ACTIVE: Final = f"status IN ({texts(ACTIVE_STATUSES)})"
+STUCK: Final = f"status != 'failed' AND waitingTime < $__toTime_ms - INTERVAL {limits.STUCK_MINUTES} MINUTE"
 FAILURES: Final = f"eventType IN ({texts(FAIL)})"
 ERRORS: Final = f"eventType IN ({texts(ERR)})"
 FINISHED: Final = "eventType IN ('artifact_completed', 'artifact_failed')"
@@ -63,6 +66,24 @@ NAMED: Final = (
     "LEFT JOIN (SELECT organizationId AS known, name FROM organizations_live) AS names ON names.known = organizationId"
 )
 NAME: Final = "if(names.name = '', organizationId, names.name)"
+
+
+# Good and bad ends of stages in the range, good ones with their duration as a snapshot would have it: the event's own,
+# else the time since the latest start of the stage. Starts are looked up for those artifacts of the range that need it.
+STAGE_ENDS: Final = f"""(
+    SELECT ts, stage, failed, if(lengthMs BETWEEN 0 AND {LONGEST_DURATION_MS}, lengthMs, NULL) AS latencyMs
+    FROM (
+        SELECT ts, stage, failed,
+            arrayFilter(start -> start.4 = stage AND start.1 <= timestamp, started) AS before,
+            if(unpaired AND notEmpty(before), endedAt - arrayMax(before).3, ownMs) AS lengthMs
+        FROM stage_ends_live
+        LEFT JOIN (
+            SELECT artifactId AS known, started FROM stage_starts_live
+            WHERE artifactId IN (SELECT artifactId FROM stage_ends_live WHERE {IN_RANGE} AND unpaired)
+        ) AS starts ON known = artifactId
+        WHERE {IN_RANGE} AND {ORG}
+    )
+) AS ends"""
 
 
 def by_stage(expression: str, stages: tuple[Stage, ...] = FLOW, column: str = "stage") -> str:

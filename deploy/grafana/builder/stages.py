@@ -29,6 +29,7 @@ from deploy.grafana.builder.sql import (
     PERIODS,
     SCOPE,
     SNAPSHOT_NAMES,
+    STAGE_ENDS,
     by_stage,
 )
 
@@ -55,8 +56,8 @@ def _latency(quantile: float) -> str:
     return f"""
     SELECT {BUCKET},
         {by_stage(f"quantileExactIf({quantile})(latencyMs, {{}})")}
-    FROM stage_ends_live
-    WHERE {IN_RANGE} AND latencyMs IS NOT NULL AND {ORG}
+    FROM {STAGE_ENDS}
+    WHERE latencyMs IS NOT NULL
     GROUP BY time
     ORDER BY time
     """
@@ -81,9 +82,8 @@ def _latencies() -> list[Json]:
                ORDER BY time
                """, unit="ms", log=True, size=(16, 8)),
         stat(4, "Latency against 7 days", "Mean end-to-end time of the latest closed hour with completions, by that "
-             "of the "
-             f"168 hours before, for the whole platform. An alert fires above {limits.LATENCY_RATIO:g}; fewer than "
-             f"{limits.FEWEST_HOURS} earlier hours with completions give no value.",
+             f"of the 168 hours before, for the whole platform. An alert fires above {limits.LATENCY_RATIO:g}; fewer "
+             f"than {limits.FEWEST_HOURS} earlier hours with completions give no value.",
              RATIO_SQL, unit="none", decimals=2, thresholds=steps((limits.LATENCY_RATIO, RED)), size=(8, 8),
              no_value="too few hours"),
     ]  # fmt: skip
@@ -92,14 +92,12 @@ def _latencies() -> list[Json]:
 def _outcomes() -> list[Json]:
     return [
         table(10, "Stages in the range", "Ends of each stage in the range: mean and percentiles in milliseconds of "
-              "those "
-              "with a duration, failures by all ends. Names that a person settled later end no stage.",
+              "those with a duration, failures by all ends. Names that a person settled later end no stage.",
               f"""
               SELECT stage AS "Stage", countIf(NOT failed) AS "Good ends", countIf(failed) AS "Failures",
                   countIf(failed) / count() AS "Failure rate", avg(latencyMs) AS "Mean",
                   quantileExact(0.5)(latencyMs) AS "p50", quantileExact(0.95)(latencyMs) AS "p95"
-              FROM stage_ends_live
-              WHERE {IN_RANGE} AND {ORG}
+              FROM {STAGE_ENDS}
               GROUP BY stage
               ORDER BY indexOf([{", ".join(repr(stage) for stage in FLOW)}], stage)
               LIMIT 10
@@ -111,8 +109,7 @@ def _outcomes() -> list[Json]:
                   override("Stage", links=[link("Errors of this stage", "voice-artifacts", "stage=${__value.raw}")]),
               ]),
         bar_gauge(11, "Under way now, by stage", "Artifacts that are neither completed nor failed, by the stage "
-                  "they are "
-                  f"in. An alert fires above {limits.QUEUE_DEPTH} in all.",
+                  f"they are in. An alert fires above {limits.QUEUE_DEPTH} in all.",
                   f"""
                   SELECT {by_stage("countIf({})", QUEUES)}
                   FROM artifacts_live

@@ -26,49 +26,46 @@ UNION ALL
 SELECT 'daily' AS periodType, *
 FROM {{ database }}.snapshots_daily_live;
 
--- Good and bad ends of stages. The duration is the event's own, else the time since the latest start of the stage;
--- names that a person settled end no stage.
+-- Events for lists, and for figures that a repeat does not change: FINAL would merge whole partitions. Repeats are still
+-- in it, so lists take LIMIT 1 BY eventId, ordered by log_order.
+CREATE OR REPLACE VIEW {{ database }}.event_copies_live AS
+SELECT
+    * REPLACE (if(durationMs BETWEEN 0 AND {{ longest_duration_ms }}, durationMs, NULL) AS durationMs),
+    ts,
+    timeWindow,
+    log_order
+FROM {{ database }}.events
+WHERE ts >= now64(3, 'UTC') - INTERVAL {{ visible_hours.events }} HOUR;
+
+-- Good and bad ends of stages; names that a person settled end no stage. An end without a duration of its own is
+-- unpaired: its duration is the time since the latest start of the stage, which readers look up in stage_starts_live for
+-- the few artifacts of their range.
 CREATE OR REPLACE VIEW {{ database }}.stage_ends_live AS
-WITH
-ends AS (
-    SELECT
-        ts, organizationId, artifactId, pipelineStage, eventType, timestamp, stageStartedAt, stageCompletedAt, durationMs
-    FROM {{ database }}.events FINAL
-    WHERE ts >= now64(3, 'UTC') - INTERVAL {{ visible_hours.events }} HOUR
-      AND eventType IN ('transcription_completed', 'claims_extracted', 'entity_resolution_completed',
-                        'entity_needs_disambiguation', 'drafts_generated', 'transcription_failed',
-                        'claims_extraction_failed', 'entity_resolution_failed', 'draft_generation_failed')
-      AND NOT (eventType = 'entity_resolution_completed' AND previousStatus = 'needs_disambiguation')
-),
--- (timestamp, event id, start of the stage, stage) of each stage start of the artifacts that need one.
-starts AS (
-    SELECT artifactId, groupUniqArrayArray(starts) AS started
-    FROM {{ database }}.artifact_links
-    WHERE artifactId IN (
-        SELECT artifactId
-        FROM {{ database }}.events
-        WHERE ts >= now64(3, 'UTC') - INTERVAL {{ visible_hours.events }} HOUR
-          AND durationMs IS NULL AND (stageStartedAt IS NULL OR stageCompletedAt IS NULL) AND artifactId != ''
-          AND eventType IN ('transcription_completed', 'claims_extracted', 'entity_resolution_completed',
-                            'entity_needs_disambiguation', 'drafts_generated'))
-    GROUP BY artifactId
-)
 SELECT
     ts,
     organizationId,
     artifactId,
     pipelineStage AS stage,
+    timestamp,
+    ifNull(stageCompletedAt, timestamp) AS endedAt,
     endsWith(eventType, '_failed') AS failed,
-    arrayFilter(start -> start.4 = pipelineStage AND start.1 <= timestamp, started) AS before,
     multiIf(
         failed, NULL,
         stageStartedAt IS NOT NULL AND stageCompletedAt IS NOT NULL, stageCompletedAt - stageStartedAt,
-        durationMs IS NOT NULL, durationMs,
-        notEmpty(before), ifNull(stageCompletedAt, timestamp) - arrayMax(before).3,
-        NULL) AS duration,
-    if(duration BETWEEN 0 AND {{ longest_duration_ms }}, duration, NULL) AS latencyMs
-FROM ends
-LEFT JOIN starts ON starts.artifactId = ends.artifactId;
+        durationMs) AS ownMs,
+    NOT failed AND artifactId != '' AND ownMs IS NULL AS unpaired
+FROM {{ database }}.events FINAL
+WHERE ts >= now64(3, 'UTC') - INTERVAL {{ visible_hours.events }} HOUR
+  AND eventType IN ('transcription_completed', 'claims_extracted', 'entity_resolution_completed',
+                    'entity_needs_disambiguation', 'drafts_generated', 'transcription_failed',
+                    'claims_extraction_failed', 'entity_resolution_failed', 'draft_generation_failed')
+  AND NOT (eventType = 'entity_resolution_completed' AND previousStatus = 'needs_disambiguation');
+
+-- (timestamp, event id, start of the stage, stage) of each stage start of an artifact.
+CREATE OR REPLACE VIEW {{ database }}.stage_starts_live AS
+SELECT artifactId, groupUniqArrayArray(starts) AS started
+FROM {{ database }}.artifact_links
+GROUP BY artifactId;
 
 -- Events that cost something. Only this view opens the metadata for it.
 CREATE OR REPLACE VIEW {{ database }}.costs_live AS
