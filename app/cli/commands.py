@@ -8,6 +8,7 @@ from app.cli import (
     config,
     dead_letters,
     demo,
+    erase,
     lag,
     migrate,
     publish,
@@ -39,6 +40,7 @@ def register(app: typer.Typer) -> None:
     app.command("lag")(lag.lag)
     app.command("migrate")(migrate.migrate)
     app.command("rollup")(rollup.rollup)
+    app.command("erase")(erase.erase)
     app.add_typer(token.commands, name="token")
     app.add_typer(config.commands, name="config")
     app.add_typer(bench.commands, name="bench")

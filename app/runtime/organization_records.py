@@ -44,8 +44,8 @@ def read_name(key: bytes | None, value: bytes | None) -> tuple[str, str | None]:
     return organization_id, name
 
 
-async def publish_names(settings: KafkaSettings, names: Mapping[str, str]) -> bool:
-    """Write the name of each id, confirmed; False if there is no such topic, because no worker has created it yet.
+async def publish_names(settings: KafkaSettings, names: Mapping[str, str | None]) -> bool:
+    """Write the name of each id, None deletes it; False if there is no such topic, because no worker has created it.
 
     Raises BrokerUnavailable if the brokers do not take the records in time.
     """
@@ -70,12 +70,16 @@ async def _exists(settings: KafkaSettings, topic: str) -> bool:
         await admin.close()
 
 
-async def _send(settings: KafkaSettings, topic: str, names: Mapping[str, str]) -> None:
+def _record_of(name: str | None) -> bytes | None:
+    return None if name is None else msgspec.json.encode(_Value(name))
+
+
+async def _send(settings: KafkaSettings, topic: str, names: Mapping[str, str | None]) -> None:
     producer = state_producer(settings)
     try:
         await producer.start()
         sent = [
-            await producer.send(topic, msgspec.json.encode(_Value(name)), organization_id.encode())
+            await producer.send(topic, _record_of(name), organization_id.encode())
             for organization_id, name in names.items()
         ]
         await asyncio.gather(*sent)

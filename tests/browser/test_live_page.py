@@ -6,23 +6,20 @@ import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, ViewportSize, expect
 
+from tests.browser.accessibility import faults
 from tests.browser.conftest import Open
 from tests.browser.fake_api import Trouble, application
+from tests.browser.hostile import HOSTILE, LONG
 from tests.browser.serving import served
 from tests.browser.world import World
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
 
-HOSTILE = "<script>document.title='broken'</script><img src=x onerror=alert(1)> \u202egnp.exe\u202c 🎙️"
-LONG = "x" * 10_000
 PHONE: ViewportSize = {"width": 375, "height": 700}
-AXE = Axe()
 
 
 class Site:
@@ -48,20 +45,6 @@ def is_settled(page: Page) -> None:
     expect(page.locator("[aria-busy=true]")).to_have_count(0)
 
 
-def serious_faults(page: Page, *only: str) -> list[Any]:
-    """What axe-core finds serious or critical, of all rules or of these: rule, and the first three elements."""
-    options = {"resultTypes": ["violations"], **({"runOnly": only} if only else {})}
-    found = AXE.run(page, options=options).response["violations"]
-    return [
-        (
-            fault["id"],
-            [(node["html"][:200], node["any"][:1] and node["any"][0]["message"]) for node in fault["nodes"][:3]],
-        )
-        for fault in found
-        if fault["impact"] in ("serious", "critical")
-    ]
-
-
 VIEWS = (
     "/",
     "/view/artifacts",
@@ -78,11 +61,11 @@ def test_a_view_is_accessible_in_light_and_dark_and_fits_a_phone(site: Site, ope
     page = open_page(site.url + target)
     page.emulate_media(color_scheme="light", reduced_motion="reduce")
     is_settled(page)
-    assert serious_faults(page) == []
+    assert faults(page) == []
     light = page.evaluate("getComputedStyle(document.body).backgroundColor")
     page.emulate_media(color_scheme="dark")
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") != light
-    assert serious_faults(page, "color-contrast") == []
+    assert faults(page, "color-contrast") == []
     page.set_viewport_size(PHONE)
     assert page.evaluate("document.documentElement.scrollWidth") <= 375
 

@@ -78,6 +78,7 @@ def test_the_sections_for_planned_work_are_there() -> None:
         "Adding partitions",
         "Rotating tokens and passwords",
         "Moving the topic",
+        "Erasing an organisation's or a person's data",
     ]
     assert titles == ["Alerts", "Alerts of Grafana", "Reasons of /health/ready", *planned]
 

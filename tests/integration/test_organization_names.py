@@ -1,6 +1,8 @@
 """Names from the topic `voice-organizations` to the answers of a worker."""
 
+import asyncio
 import json
+import sys
 import uuid
 from pathlib import Path
 from typing import Any
@@ -9,10 +11,11 @@ import pytest
 
 from app.runtime.clock import SystemClock
 from app.runtime.organization_records import publish_names
-from app.runtime.settings import ClickHouseSettings
-from tests.workers import eventually, produce, worker_process, worker_settings
+from app.runtime.settings import ClickHouseSettings, Settings
+from sinks.clickhouse.client import connect
+from tests.workers import ROOT, environment, eventually, produce, worker_process, worker_settings
 
-pytestmark = [pytest.mark.kafka, pytest.mark.clickhouse]
+pytestmark = [pytest.mark.kafka, pytest.mark.clickhouse, pytest.mark.timeout(300)]
 
 
 def event_of(organization_id: str | None) -> bytes:
@@ -23,7 +26,20 @@ def event_of(organization_id: str | None) -> bytes:
     return json.dumps(event).encode()
 
 
-async def test_names_their_changes_and_deletions_reach_the_list_of_events(
+async def erase(settings: Settings, organization_id: str) -> None:
+    """Run the command beside the worker."""
+    running = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "app.cli", "erase", "--organisation", organization_id, "--yes", "--json"),
+        cwd=ROOT, env=environment(settings), stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+    )  # fmt: skip
+    output, _ = await asyncio.wait_for(running.communicate(), 90)
+    assert running.returncode == 0, output.decode()
+    tables = {one["table"]: one for one in json.loads(output)["tables"]}
+    assert all(tables[name]["before"] for name in ("events", "artifacts", "organization_names")), tables
+    assert not any(one["after"] for one in tables.values()), tables
+
+
+async def test_names_and_their_end_and_an_erased_organisation_reach_the_list_of_events(
     kafka_bootstrap: str, clickhouse: ClickHouseSettings, unique_prefix: str, tmp_path: Path
 ) -> None:
     settings = worker_settings(kafka_bootstrap, clickhouse, unique_prefix)
@@ -54,7 +70,14 @@ async def test_names_their_changes_and_deletions_reach_the_list_of_events(
         await publish_names(settings.kafka, {"a": "Alpha", "b": "Beta"})
         await names_are("Alpha", "Beta", None)
 
-        await produce(kafka_bootstrap, topic, [(b"b", None, None)])
+        await publish_names(settings.kafka, {"b": None})
         await names_are("Alpha", "Unknown", None)
+
+        await erase(settings, "a")
+        assert set(await shown()) == {"art_b", "art_None"}
+        with connect(settings.clickhouse) as store:
+            for table in ("artifacts", "artifact_state"):
+                assert store.command(f"SELECT countIf(artifactId = 'art_a') FROM {table}") == 0
+            assert store.command("SELECT count() FROM organization_names FINAL WHERE organizationId = 'a'") == 0
         assert "voicemon_organization_names_rejected_total 1.0" in worker.text("/metrics")
         assert worker.end() == 0

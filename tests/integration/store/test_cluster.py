@@ -20,6 +20,7 @@ from app.copies import CopyRemoval
 from app.domain.recount import recount
 from app.runtime.settings import ClickHouseSettings, RetentionSettings, RollupSettings, Settings
 from sinks.clickhouse.client import cluster_settings
+from sinks.clickhouse.erasure import Erasure, Kind, Subject
 from sinks.clickhouse.placement import Placement
 from sinks.clickhouse.schema import RetentionChange, SchemaError, migrate
 from tests.integration.store.conftest import HOURS_OF_TWO_YEARS
@@ -126,6 +127,19 @@ def test_later_copies_are_removed_from_the_shards_tables(
     assert CopyRemoval(store, settings).run_once() == 1
     assert store.query("SELECT source_partition, organizationId FROM events").result_rows == [(0, "")]
     assert store.command("SELECT max(last_stored) FROM hour_activity") > marked
+
+
+def test_erasing_reaches_the_shards_tables(store: Client, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sinks.clickhouse.erasure.Placement", WithoutKeeper)
+    insert(store, [event_line(1, artifactId="a1", organizationId="gone"), event_line(2, artifactId="a1")])
+    ArtifactRefresh(store, settings.clickhouse).run_once()
+    subject = Subject(Kind.ORGANISATION, "gone")
+    erasure = Erasure(store, settings.clickhouse, subject, wait=lambda seconds: None)
+    assert {one.table for one in erasure.count() if one.rows} >= {"events", "artifact_state", "artifacts"}
+    assert not any(one.rows for one in erasure.erase())
+    assert store.command("SELECT count() FROM events_local") == 0
+    statement = Placement("main").statements("ALTER TABLE db.events DELETE WHERE artifactId = 'a'")
+    assert statement == ["ALTER TABLE db.events_local ON CLUSTER 'main' DELETE WHERE artifactId = 'a'"]
 
 
 def test_changed_retention_reaches_the_shards_tables(store: Client, settings: Settings) -> None:

@@ -203,7 +203,7 @@ export function openingTable({ label, head, rows, list, key, name, cells, detail
     const line = h("tr", { class: "opens", "data-row": rowKey, on: { click } }, h("td", {}, button), cells(row));
     return isOpen ? [line, h("tr", { class: "detail" }, h("td", { colspan: columns }, details(row)))] : [line];
   });
-  return h("div", { class: "scroll", "data-scroll": label, tabindex: "0", role: "region", "aria-label": label }, h("table", {},
+  return h("div", { class: "scroll", "data-scroll": label, tabindex: "0", role: "region", "aria-label": `${label}, table` }, h("table", {},
     h("thead", {}, h("tr", {}, h("th", { scope: "col" }, h("span", { class: "spoken" }, "Details")),
       head.map(([text, classes]) => h("th", { scope: "col", class: classes }, text)))),
     h("tbody", {}, body)));

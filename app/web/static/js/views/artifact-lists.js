@@ -12,7 +12,7 @@ const link = (row) => h("a", { "data-view": "artifact", "data-focus": `artifact-
   id(row.artifactId));
 
 function table(label, head, rows) {
-  return h("div", { class: "scroll", "data-scroll": label, tabindex: "0", role: "region", "aria-label": label }, h("table", {},
+  return h("div", { class: "scroll", "data-scroll": label, tabindex: "0", role: "region", "aria-label": `${label}, table` }, h("table", {},
     h("thead", {}, h("tr", {}, head.map(([text, classes]) => h("th", { scope: "col", class: classes }, text)))),
     h("tbody", {}, rows)));
 }

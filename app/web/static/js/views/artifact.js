@@ -67,7 +67,7 @@ function retryRow(retry) {
 }
 
 function retryTable(retries) {
-  return h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Retry history" }, h("table", {},
+  return h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Retry history, table" }, h("table", {},
     h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "Time (UTC)"), h("th", { scope: "col", class: "number" }, "Attempt"),
       h("th", { scope: "col" }, "Outcome"), h("th", { scope: "col" }, "Error"))),
     h("tbody", {}, retries.map(retryRow))));

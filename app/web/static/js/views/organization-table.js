@@ -35,7 +35,7 @@ export function organizationTable(span, size, about) {
     load: (signal) => ask.organizations({ periodType, ...span() }, signal),
     isEmpty: ({ organizations }) => !organizations.length,
     empty: "No organisation has a closed period in this range yet.",
-    render: ({ organizations }) => h("div", { class: "scroll", "data-scroll": "orgs", tabindex: "0", role: "region", "aria-label": "Organisations" },
+    render: ({ organizations }) => h("div", { class: "scroll", "data-scroll": "orgs", tabindex: "0", role: "region", "aria-label": "Organisations, table" },
       h("table", {},
         h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "Organisation"), HEAD.map((text) => h("th", { scope: "col", class: "number" }, text)))),
         h("tbody", {}, organizations.map(row)))),

@@ -13,7 +13,7 @@ function stageLink(stage) {
 
 /** A table of [{stage, count, avgLatency, failureRate}]. */
 export function stageTable(stages) {
-  return h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Stages" }, h("table", {},
+  return h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Stages, table" }, h("table", {},
     h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "Stage"), ["Outcomes", "Mean latency", "Error rate"].map((text) =>
       h("th", { scope: "col", class: "number" }, text)))),
     h("tbody", {}, stages.map(({ stage, count: outcomes, avgLatency, failureRate }) => h("tr", {},

@@ -44,7 +44,7 @@ function spread(events) {
 }
 
 function errorTable(errors) {
-  return h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Errors by message" }, h("table", {},
+  return h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Errors by message, table" }, h("table", {},
     h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "Message"), h("th", { scope: "col" }, "Code"),
       h("th", { scope: "col", class: "number" }, "Events"), h("th", { scope: "col" }, "Last"))),
     h("tbody", {}, errors.map((error) => h("tr", {},
