@@ -83,8 +83,8 @@ class Board:
         self._store = store
         self._chosen = Chosen(UNTOUCHED | ({"org": (organization_id,)} if organization_id else {}))
 
-    def frame(self, board: str, number: int, moment: Moment = WHOLE) -> Frame:
-        target = panel(board, number)["targets"][0]
+    def frame(self, board: str, number: int, moment: Moment = WHOLE, query: int = 0) -> Frame:
+        target = panel(board, number)["targets"][query]
         return self._store.ask(target["rawSql"], moment, self._chosen)
 
     def value(self, board: str, number: int) -> Any:
@@ -130,6 +130,11 @@ def stage_tables_equal(board: Board, whole: Figures, queues: dict[Any, int]) -> 
         assert mean == pytest.approx(getattr(whole, f"avg_{stage}_latency"))
         assert 0 < float(str(median)) <= float(str(p95))
         assert board.total("voice-stages", 12, LABELS[stage]) == good
+    circles = {row[0]: row[2] for row in board.frame("voice-overview", 29).rows}
+    good_ends = {stage: getattr(whole, f"{stage}_successes") for stage in FLOW}
+    assert circles == {"ingestion": whole.artifacts_received} | good_ends
+    arrows = board.frame("voice-overview", 29, query=1)
+    assert list(zip(arrows.column("source"), arrows.column("target"), strict=True)) == list(pairwise(circles))
     shown = board.frame("voice-stages", 11)
     assert dict(zip(shown.names, shown.rows[0], strict=True)) == {LABELS[stage]: n for stage, n in queues.items()}
 

@@ -4,6 +4,7 @@ from typing import Final
 
 from deploy.grafana.builder import limits
 from deploy.grafana.builder.board import ORG_VARIABLE, Row, board
+from deploy.grafana.builder.flow import flow
 from deploy.grafana.builder.panels import (
     OUTCOME_COLORS,
     RED,
@@ -173,6 +174,7 @@ def _trends() -> list[Json]:
 
 def _causes() -> list[Json]:
     return [
+        flow(29, (8, 10)),
         table(30, "Latest errors", "The 50 newest failures and openings of the circuit breaker in the range.",
               f"""
               SELECT ts AS "Time", eventType AS "Event", pipelineStage AS "Stage", errorCode AS "Code",
@@ -192,7 +194,7 @@ def _causes() -> list[Json]:
                   override("Time", unit="time:YYYY-MM-DD HH:mm:ss.SSS", custom__width=200),
                   override("Artifact", links=[
                       link("What became of it", "voice-artifacts", "artifact=${__value.raw}")]),
-              ]),
+              ], size=(16, 10)),
     ]  # fmt: skip
 
 
@@ -241,7 +243,7 @@ def overview() -> Json:
     rows = [
         Row("Symptoms", _symptoms()),
         Row("Trends", _trends()),
-        Row("Errors", _causes()),
+        Row("Flow and errors", _causes()),
         Row("Past hours and days", _past(), collapsed=True),
     ]
     about = "Whether the pipeline works: what came, what failed, how long it took, what waits."
