@@ -10,6 +10,7 @@ import pytest
 
 from app.queries.artifacts import StuckParameters, stuck
 from app.queries.breakdowns import SnapshotParameters, organizations
+from app.queries.events import EventsParameters, recent_events
 from app.queries.fields import Parameters
 from app.queries.history import historical_metrics
 from app.queries.minutes import Buckets, Figures, figures
@@ -116,7 +117,14 @@ def test_figures_of_the_boards_equal_those_of_the_api(stores: tuple[Store, Store
     waiting = stuck(store.api, StuckParameters(organization_id=organization_id, limit=200), END - 1).page
     assert board.value("voice-overview", 9) == len(waiting) > 0
     assert board.total("voice-cost", 10, "Claims extraction") > 0
+    assert board.value("voice-overview", 10) == seconds_since_receipt(store, organization_id)
     stage_tables_equal(board, whole, {row.stage: row.queue_depth for row in now.stages})
+
+
+def seconds_since_receipt(store: Store, organization_id: str | None) -> int:
+    receipts = EventsParameters(event_type=("artifact_received",), organization_id=organization_id, limit=1)
+    [latest] = recent_events(store.api, receipts, END - 1).page
+    return min(6 * 3600, (END - 1) // 1000 - latest.timestamp // 1000)
 
 
 def stage_tables_equal(board: Board, whole: Figures, queues: dict[Any, int]) -> None:

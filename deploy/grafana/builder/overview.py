@@ -27,6 +27,7 @@ from deploy.grafana.builder.sql import (
     FILL,
     FINISHED,
     IN_RANGE,
+    LATELY,
     NAME,
     NAMED,
     ORG,
@@ -111,14 +112,13 @@ def _symptoms() -> list[Json]:
              now_count("count() AS stuck", STUCK),
              thresholds=steps((limits.STUCK_ARTIFACTS + 1, RED)),
              links=[link("Which ones", "voice-artifacts", "${org:queryparam}")]),
-        stat(10, "Last receipt", "Time from the latest receipt to the end of the range. An alert fires above "
-             f"{limits.SILENT_MINUTES} minutes.",
+        stat(10, "Last receipt", "Time from the latest receipt to the end of the range; 6 hours stand for 6 or more. "
+             f"An alert fires above {limits.SILENT_MINUTES} minutes.",
              f"""
-             SELECT dateDiff('second', max(ts), $__toTime_ms) AS seconds
+             SELECT dateDiff('second', greatest(max(ts), {LATELY}), $__toTime_ms) AS seconds
              FROM event_copies_live
-             WHERE ts <= $__toTime_ms AND eventType = 'artifact_received' AND {ORG}
-             HAVING count() > 0
-             """, unit="s", thresholds=steps((60 * limits.SILENT_MINUTES, RED)), no_value="none in 48 h"),
+             WHERE ts >= {LATELY} AND ts <= $__toTime_ms AND eventType = 'artifact_received' AND {ORG}
+             """, unit="s", thresholds=steps((60 * limits.SILENT_MINUTES, RED))),
         stat(11, "Failed", "Failed artifacts in the range.", count_series("artifact_failed", "Failed"),
              sparkline=True, reduce="sum", no_value="0", thresholds=steps(base=RED)),
         stat(12, "AI cost", "Cost of the events of the range.",
