@@ -96,7 +96,7 @@ def main() -> None:
             client = connect(settings.clickhouse)
             migrate(client, settings)
             fill(client, settings, options.events, end_ms)
-            store = Store(client, connect(reader_of(settings.clickhouse)))
+            store = Store(settings.clickhouse, client, connect(reader_of(settings.clickhouse)))
             queries = {query.sql: query for query in asked()}.values()
             process_id = endpoint.process.pid
             rows = [(*measure(store, query, moment, options.rounds, process_id), query.place) for query in queries]

@@ -48,6 +48,7 @@ class Frame:
 class Store:
     """A database: what the API asks, and what Grafana asks."""
 
+    settings: ClickHouseSettings
     api: Client
     grafana: Client
 
@@ -83,7 +84,7 @@ def _database(server: ClickHouseSettings, name: str) -> Store:
     migrate(client, settings)
     if name == "filled":
         _fill(client, settings)
-    return Store(client, connect(reader_of(settings.clickhouse)))
+    return Store(settings.clickhouse, client, connect(reader_of(settings.clickhouse)))
 
 
 def reader_of(settings: ClickHouseSettings) -> ClickHouseSettings:

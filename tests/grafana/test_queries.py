@@ -10,6 +10,7 @@ import pytest
 
 from app.queries.artifacts import StuckParameters, stuck
 from app.queries.breakdowns import SnapshotParameters, organizations
+from app.queries.events import EventsParameters, recent_events
 from app.queries.fields import Parameters
 from app.queries.history import historical_metrics
 from app.queries.minutes import Buckets, Figures, figures
@@ -83,8 +84,8 @@ class Board:
         self._store = store
         self._chosen = Chosen(UNTOUCHED | ({"org": (organization_id,)} if organization_id else {}))
 
-    def frame(self, board: str, number: int, moment: Moment = WHOLE) -> Frame:
-        target = panel(board, number)["targets"][0]
+    def frame(self, board: str, number: int, moment: Moment = WHOLE, query: int = 0) -> Frame:
+        target = panel(board, number)["targets"][query]
         return self._store.ask(target["rawSql"], moment, self._chosen)
 
     def value(self, board: str, number: int) -> Any:
@@ -116,7 +117,14 @@ def test_figures_of_the_boards_equal_those_of_the_api(stores: tuple[Store, Store
     waiting = stuck(store.api, StuckParameters(organization_id=organization_id, limit=200), END - 1).page
     assert board.value("voice-overview", 9) == len(waiting) > 0
     assert board.total("voice-cost", 10, "Claims extraction") > 0
+    assert board.value("voice-overview", 10) == seconds_since_receipt(store, organization_id)
     stage_tables_equal(board, whole, {row.stage: row.queue_depth for row in now.stages})
+
+
+def seconds_since_receipt(store: Store, organization_id: str | None) -> int:
+    receipts = EventsParameters(event_type=("artifact_received",), organization_id=organization_id, limit=1)
+    [latest] = recent_events(store.api, receipts, END - 1).page
+    return min(6 * 3600, (END - 1) // 1000 - latest.timestamp // 1000)
 
 
 def stage_tables_equal(board: Board, whole: Figures, queues: dict[Any, int]) -> None:
@@ -130,6 +138,11 @@ def stage_tables_equal(board: Board, whole: Figures, queues: dict[Any, int]) -> 
         assert mean == pytest.approx(getattr(whole, f"avg_{stage}_latency"))
         assert 0 < float(str(median)) <= float(str(p95))
         assert board.total("voice-stages", 12, LABELS[stage]) == good
+    circles = {row[0]: row[2] for row in board.frame("voice-overview", 29).rows}
+    good_ends = {stage: getattr(whole, f"{stage}_successes") for stage in FLOW}
+    assert circles == {"ingestion": whole.artifacts_received} | good_ends
+    arrows = board.frame("voice-overview", 29, query=1)
+    assert list(zip(arrows.column("source"), arrows.column("target"), strict=True)) == list(pairwise(circles))
     shown = board.frame("voice-stages", 11)
     assert dict(zip(shown.names, shown.rows[0], strict=True)) == {LABELS[stage]: n for stage, n in queues.items()}
 

@@ -14,6 +14,9 @@ from app.runtime.settings import ClickHouseSettings, Settings
 from sinks.clickhouse.client import connect
 from sinks.clickhouse.schema import migrate
 from tests.endpoint_process import EndpointProcess
+from tests.grafana.macros import expand
+from tests.grafana.stores import reader_of, two_stores
+from tests.grafana.test_queries import QUERIES, UNTOUCHED, WHOLE, Chosen
 from tests.integration.store.rows import event_line, insert
 
 PROGRAM = Path(__file__).parents[1] / "clickhouse_go"
@@ -80,3 +83,18 @@ def test_grafana_s_driver_reads_series_and_rows_as_the_read_only_user(program: P
     assert (told["claims"], told["stage"]) == (4, "claims_extraction")
     assert "Code: 164." in told["refused"], "the read-only user makes no table"
     assert "Code: 452." in told["beyond"], "nor lifts a limit"
+
+
+def test_grafana_s_driver_reads_the_answer_to_every_query_of_the_boards(program: Path, tmp_path: Path) -> None:
+    statements = [expand(query.sql, WHOLE, Chosen(UNTOUCHED) if query.in_browser else None) for query in QUERIES]
+    with two_stores(tmp_path) as (filled, _):
+        reader = reader_of(filled.settings)
+        arguments = [urlsplit(reader.url).netloc, reader.user, reader.password.get_secret_value(), reader.database]
+        done = subprocess.run(
+            [str(program), *arguments, "statements"],
+            input=json.dumps(statements), capture_output=True, text=True, timeout=120, check=False,
+        )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert [(query.place, row["error"]) for query, row in zip(QUERIES, told, strict=True) if row["error"]] == []
+    assert all(row["rows"] for row in told)

@@ -80,9 +80,9 @@ RULES: Final = [
         """
         SELECT dateDiff('second', greatest(
             (SELECT max(ts) FROM event_copies_live WHERE $__timeFilter_ms(ts) AND eventType = 'artifact_received'),
-            (SELECT installedTime FROM monitor_live)), $__toTime_ms) / 60 AS silent_minutes
+            (SELECT installedTime FROM monitor_live), $__fromTime_ms), $__toTime_ms) / 60 AS silent_minutes
         """,
-        limits.SILENT_MINUTES, overview.UID, 10, seconds=48 * HOUR, no_data="Alerting",
+        limits.SILENT_MINUTES, overview.UID, 10, seconds=6 * HOUR, no_data="Alerting",
     ),
     Rule(
         "PipelineStuckArtifacts", "medium",

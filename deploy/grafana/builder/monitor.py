@@ -5,7 +5,7 @@ from typing import Final
 from deploy.grafana.builder import limits
 from deploy.grafana.builder.board import Row, board
 from deploy.grafana.builder.panels import RED, YELLOW, Json, override, series, stat, steps, table
-from deploy.grafana.builder.sql import BUCKET, FILL, IN_RANGE
+from deploy.grafana.builder.sql import BUCKET, FILL, IN_RANGE, LATELY
 
 UID: Final = "voice-monitor"
 # Minutes by which the next hour's snapshot is overdue: an hour is due when it has ended.
@@ -29,13 +29,12 @@ def _now() -> list[Json]:
              FROM monitor_live
              WHERE storedTime >= installedTime
              """, unit="s", no_value="nothing stored"),
-        stat(3, "Latest event", "Time from the latest event to the end of the range.",
-             """
-             SELECT dateDiff('second', max(ts), $__toTime_ms) AS seconds
+        stat(3, "Latest event", "Time from the latest event to the end of the range; 6 hours stand for 6 or more.",
+             f"""
+             SELECT dateDiff('second', greatest(max(ts), {LATELY}), $__toTime_ms) AS seconds
              FROM event_copies_live
-             WHERE ts <= $__toTime_ms
-             HAVING count() > 0
-             """, unit="s", no_value="none in 48 h"),
+             WHERE ts >= {LATELY} AND ts <= $__toTime_ms
+             """, unit="s"),
         stat(4, "Events in the range", "Stored events whose time lies in the range, each once.",
              f"SELECT count() AS events FROM events_live WHERE {IN_RANGE}"),
         stat(5, "Id conflicts", "Events of the range that share their id with another one: a publisher uses ids twice.",

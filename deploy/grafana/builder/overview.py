@@ -4,6 +4,7 @@ from typing import Final
 
 from deploy.grafana.builder import limits
 from deploy.grafana.builder.board import ORG_VARIABLE, Row, board
+from deploy.grafana.builder.flow import flow
 from deploy.grafana.builder.panels import (
     OUTCOME_COLORS,
     RED,
@@ -26,6 +27,7 @@ from deploy.grafana.builder.sql import (
     FILL,
     FINISHED,
     IN_RANGE,
+    LATELY,
     NAME,
     NAMED,
     ORG,
@@ -110,14 +112,13 @@ def _symptoms() -> list[Json]:
              now_count("count() AS stuck", STUCK),
              thresholds=steps((limits.STUCK_ARTIFACTS + 1, RED)),
              links=[link("Which ones", "voice-artifacts", "${org:queryparam}")]),
-        stat(10, "Last receipt", "Time from the latest receipt to the end of the range. An alert fires above "
-             f"{limits.SILENT_MINUTES} minutes.",
+        stat(10, "Last receipt", "Time from the latest receipt to the end of the range; 6 hours stand for 6 or more. "
+             f"An alert fires above {limits.SILENT_MINUTES} minutes.",
              f"""
-             SELECT dateDiff('second', max(ts), $__toTime_ms) AS seconds
+             SELECT dateDiff('second', greatest(max(ts), {LATELY}), $__toTime_ms) AS seconds
              FROM event_copies_live
-             WHERE ts <= $__toTime_ms AND eventType = 'artifact_received' AND {ORG}
-             HAVING count() > 0
-             """, unit="s", thresholds=steps((60 * limits.SILENT_MINUTES, RED)), no_value="none in 48 h"),
+             WHERE ts >= {LATELY} AND ts <= $__toTime_ms AND eventType = 'artifact_received' AND {ORG}
+             """, unit="s", thresholds=steps((60 * limits.SILENT_MINUTES, RED))),
         stat(11, "Failed", "Failed artifacts in the range.", count_series("artifact_failed", "Failed"),
              sparkline=True, reduce="sum", no_value="0", thresholds=steps(base=RED)),
         stat(12, "AI cost", "Cost of the events of the range.",
@@ -173,6 +174,7 @@ def _trends() -> list[Json]:
 
 def _causes() -> list[Json]:
     return [
+        flow(29, (8, 10)),
         table(30, "Latest errors", "The 50 newest failures and openings of the circuit breaker in the range.",
               f"""
               SELECT ts AS "Time", eventType AS "Event", pipelineStage AS "Stage", errorCode AS "Code",
@@ -192,7 +194,7 @@ def _causes() -> list[Json]:
                   override("Time", unit="time:YYYY-MM-DD HH:mm:ss.SSS", custom__width=200),
                   override("Artifact", links=[
                       link("What became of it", "voice-artifacts", "artifact=${__value.raw}")]),
-              ]),
+              ], size=(16, 10)),
     ]  # fmt: skip
 
 
@@ -241,7 +243,7 @@ def overview() -> Json:
     rows = [
         Row("Symptoms", _symptoms()),
         Row("Trends", _trends()),
-        Row("Errors", _causes()),
+        Row("Flow and errors", _causes()),
         Row("Past hours and days", _past(), collapsed=True),
     ]
     about = "Whether the pipeline works: what came, what failed, how long it took, what waits."

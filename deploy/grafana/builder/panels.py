@@ -204,3 +204,22 @@ def bar_gauge(number: int, title: str, description: str, sql: str, **parts: Any)
         "bargauge", number, title, description, size=parts.get("size", (12, 8)), queries=[query(sql, TABLE)],
         defaults=defaults, overrides=parts.get("overrides", ()), options=options,
     )  # fmt: skip
+
+
+def node_graph(number: int, title: str, description: str, nodes: str, edges: str, **parts: Any) -> Json:
+    """Circles and arrows; `units` are those of the main and the secondary figure of a node.
+
+    Nodes have the columns id, title, mainstat, secondarystat, arc__success and arc__errors, edges id, source, target.
+    """
+    main, secondary = parts["units"]
+    arcs = [{"color": GREEN, "field": "arc__success"}, {"color": RED, "field": "arc__errors"}]
+    options = {
+        "edges": {},
+        "nodes": {"arcs": arcs, "mainStatUnit": main, "secondaryStatUnit": secondary},
+        "zoomMode": "cooperative",
+    }
+    return panel(
+        "nodeGraph", number, title, description, size=parts.get("size", (12, 9)),
+        queries=[query(nodes, TABLE, "nodes"), query(edges, TABLE, "edges")],
+        defaults={"noValue": "none", "unit": main}, options=options,
+    )  # fmt: skip

@@ -29,6 +29,8 @@ SNAPSHOT_NAMES: Final[dict[str, str]] = {
 
 ORG: Final = "$__conditionalAll(organizationId IN (${org:singlequote}), $org)"
 IN_RANGE: Final = "$__timeFilter_ms(ts)"
+# Finding the latest event of all 48 hours would read them all.
+LATELY: Final = "$__toTime_ms - INTERVAL 6 HOUR"
 BUCKET: Final = "$__timeInterval(ts) AS time"
 LONGEST_HOURLY_SECONDS: Final = 7 * 86_400
 # Rows of the platform or rows of organisations, never both: else every figure would count twice.

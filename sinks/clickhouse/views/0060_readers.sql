@@ -52,8 +52,9 @@ SELECT
     multiIf(
         failed, NULL,
         stageStartedAt IS NOT NULL AND stageCompletedAt IS NOT NULL, stageCompletedAt - stageStartedAt,
-        durationMs) AS ownMs,
-    NOT failed AND artifactId != '' AND ownMs IS NULL AS unpaired
+        durationMs) AS toldMs,
+    NOT failed AND artifactId != '' AND toldMs IS NULL AS unpaired,
+    if(toldMs BETWEEN 0 AND {{ longest_duration_ms }}, toldMs, NULL) AS ownMs
 FROM {{ database }}.events FINAL
 WHERE ts >= now64(3, 'UTC') - INTERVAL {{ visible_hours.events }} HOUR
   AND eventType IN ('transcription_completed', 'claims_extracted', 'entity_resolution_completed',
