@@ -8,12 +8,14 @@ from typing import Any, Literal, TextIO
 
 import orjson
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
+from app.cli.output import plain
 from app.cli.period import show_moment
 
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+"""The last four are their wide forms, which some spreadsheets take for the same."""
 _TIME = re.compile(r"timestamp|\w+(?:At|Time|Start|End)")
 _WORD = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
@@ -28,7 +30,7 @@ def print_rows(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> Non
         justify: Literal["left", "right"] = "right" if is_number else "left"
         table.add_column(f"{_title(name)}{unit}", justify=justify, overflow="fold", no_wrap=bool(unit))
     for row in body:
-        table.add_row(*(escape(_shown(name, value)) for name, value in zip(columns, row, strict=True)))
+        table.add_row(*(Text(plain(_shown(name, value))) for name, value in zip(columns, row, strict=True)))
     Console().print(table)
 
 

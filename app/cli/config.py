@@ -12,6 +12,7 @@ from app.checks.finding import Finding
 from app.checks.kafka import check_kafka
 from app.checks.machine import check_data_folder, check_names
 from app.checks.store import check_store
+from app.checks.web import check_web
 from app.cli.output import print_json, print_table
 from app.runtime.clock import SystemClock
 from app.runtime.passwords import masked_url
@@ -34,7 +35,7 @@ def show(as_json: Json = False) -> None:
 
 @commands.command()
 def check(as_json: Json = False) -> None:
-    """Try the settings: names and values, data folder, Kafka, ClickHouse. Exit code 1 if anything is wrong."""
+    """Try the settings: names, values, data folder, web access, Kafka, ClickHouse. Exit code 1 if anything is wrong."""
     findings = list(_findings())
     is_right = not any(finding.problem for finding in findings)
     if as_json:
@@ -57,6 +58,7 @@ def _findings() -> Iterator[Finding]:
             yield Finding("values", name, f"{problem['msg']}: see 'voicemon config show' or docs/settings.md")
         return
     yield from check_data_folder(settings)
+    yield from check_web(settings.web)
     yield from asyncio.run(check_kafka(settings.kafka))
     yield from check_store(settings, SystemClock())
 

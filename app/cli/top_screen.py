@@ -7,6 +7,7 @@ from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderR
 from rich.table import Table
 from rich.text import Text
 
+from app.cli.output import plain
 from app.cli.overview import CounterRow, Overview
 from app.cli.period import show_moment, show_time
 
@@ -108,5 +109,5 @@ def _stuck(artifact: dict[str, Any]) -> str:
 
 def _plain(text: object) -> str:
     """A text of an event as one line without control characters, so that it cannot steer the terminal."""
-    line = "".join(char if char.isprintable() else "·" for char in str(text))
+    line = plain(text)
     return line if len(line) <= LONGEST else f"{line[: LONGEST - 1]}…"

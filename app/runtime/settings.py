@@ -159,6 +159,9 @@ class WebSettings(_Group):
     allowed_hosts: str = Field(
         "", description="host names under which browsers reach the worker, comma-separated; loopback always may"
     )
+    trusted_proxies: str = Field(
+        "", description="addresses or networks, comma-separated, whose X-Forwarded-For says who signs in"
+    )
     open_health: bool = Field(False, description="true: /health/live and /health/ready need no token")
     open_metrics: bool = Field(False, description="true: /metrics needs no token")
     failed_sign_ins: int = Field(10, ge=1, description="failed sign-ins of one address in a minute before it must wait")

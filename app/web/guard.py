@@ -1,6 +1,7 @@
 """The one gate before every route: host names, tokens, sign-ins, foreign origins, and what an organisation may ask."""
 
 import ipaddress
+import re
 from collections.abc import Awaitable, Callable
 from typing import Final, TypeVar
 from urllib.parse import quote, urlsplit
@@ -11,6 +12,7 @@ from aiohttp.typedefs import Handler
 from app.runtime.errors import VoicemonError
 from app.runtime.loopback import is_loopback
 from app.runtime.settings import WebSettings
+from app.web.client_address import trusted_networks
 from app.web.keys import WORKER
 from app.web.responses import ApiError
 from app.web.sessions import Sessions
@@ -32,6 +34,7 @@ HEADERS: Final = {
 }
 _GRANT: Final[web.RequestKey[Grant | None]] = web.RequestKey("grant", object)  # type: ignore[arg-type]
 _scoped: set[object] = set()
+_HOST_NAME: Final = re.compile(r"[a-z0-9_]([a-z0-9_.-]*[a-z0-9_])?", re.ASCII)
 
 View = TypeVar("View", bound=Callable[[web.Request], Awaitable[web.StreamResponse]])
 
@@ -40,18 +43,14 @@ class Access:
     """Who may ask this worker: its tokens, sign-ins and host names."""
 
     def __init__(self, settings: WebSettings) -> None:
-        """Raises VoicemonError for a token that is none, and for an open address without a token."""
+        """Raises VoicemonError for settings that cannot work, and for an open address without a token."""
         self.settings = settings
         self.tokens: Tokens = configured_tokens(settings)
         self.sessions = Sessions(self.tokens, settings)
         self.cookie = "__Host-voicemon" if settings.secure_cookie else "voicemon_session"
-        named = {name.strip().lower() for name in settings.allowed_hosts.split(",") if name.strip()}
-        self._hosts = {"localhost", settings.host.lower(), *named}
-        if not self.tokens and not is_loopback(settings.host):
-            raise VoicemonError(
-                f"the worker listens on {settings.host or 'every address'} only with an access token: make one with "
-                "'voicemon token new NAME' and set VOICEMON_WEB_TOKENS_FILE, or set VOICEMON_WEB_HOST=127.0.0.1"
-            )
+        self._hosts = {"localhost", settings.host.lower(), *allowed_hosts(settings)}
+        self.proxies = trusted_networks(settings.trusted_proxies)
+        refuse_open_address(settings, self.tokens)
 
     def knows_host(self, text: str) -> bool:
         """True for a name of this worker, and for any IP address: those no foreign name server can point at us."""
@@ -81,6 +80,26 @@ class Access:
 
 
 ACCESS: web.AppKey[Access] = web.AppKey("access", Access)
+
+
+def refuse_open_address(settings: WebSettings, tokens: Tokens) -> None:
+    """Raises VoicemonError if strangers could reach the worker and no token is needed."""
+    if not tokens and not is_loopback(settings.host):
+        raise VoicemonError(
+            f"the worker listens on {settings.host or 'every address'} only with an access token: make one with "
+            "'voicemon token new NAME' and set VOICEMON_WEB_TOKENS_FILE, or set VOICEMON_WEB_HOST=127.0.0.1"
+        )
+
+
+def allowed_hosts(settings: WebSettings) -> set[str]:
+    """Host names of the settings, in small letters. Raises VoicemonError for what is more or less than a name."""
+    names = {name.strip().lower() for name in settings.allowed_hosts.split(",") if name.strip()}
+    for name in sorted(names):
+        if not _HOST_NAME.fullmatch(name):
+            raise VoicemonError(
+                f"VOICEMON_WEB_ALLOWED_HOSTS holds {name!r}: write names alone, without https://, port and path"
+            )
+    return names
 
 
 def scoped(view: View) -> View:

@@ -4,17 +4,23 @@ import time
 from collections import deque
 from typing import Final
 
+import structlog
 from aiohttp import web
 
+from app.web.client_address import client_address
 from app.web.guard import ACCESS, SIGN_IN, grant_of, scoped, wants_page
 from app.web.keys import WORKER
 from app.web.pages import render
 from app.web.responses import ApiError, json_response, only_parameters
 
+log = structlog.get_logger(__name__)
 routes = web.RouteTableDef()
 
 WINDOW_SECONDS: Final = 60.0
 MOST_ADDRESSES: Final = 10_000
+SAME_SITE: Final = "Lax"
+"""Not Strict, with which a link in a chat or a mail would lead whoever is signed in to the sign-in; a GET changes
+nothing, and a POST of another site is refused before any cookie is looked at."""
 
 
 class FailedSignIns:
@@ -31,11 +37,12 @@ class FailedSignIns:
             times.popleft()
         return 0 if len(times) < self._most else int(times[0] + WINDOW_SECONDS - now) + 1
 
-    def note(self, address: str, now: float) -> None:
-        """One more failed."""
+    def note(self, address: str, now: float) -> bool:
+        """One more failed; True if the address has to wait from now on."""
         if address not in self._times and len(self._times) >= MOST_ADDRESSES:
             del self._times[next(iter(self._times))]
         self._times.setdefault(address, deque(maxlen=self._most)).append(now)
+        return self.wait_seconds(address, now) > 0
 
 
 FAILED: web.AppKey[FailedSignIns] = web.AppKey("failed_sign_ins", FailedSignIns)
@@ -51,7 +58,8 @@ async def sign_in_page(request: web.Request) -> web.StreamResponse:
 @routes.post(SIGN_IN)
 async def sign_in(request: web.Request) -> web.StreamResponse:
     """Take a token, give a cookie, lead on to the page that was asked for."""
-    access, failed, address = request.app[ACCESS], request.app[FAILED], request.remote or ""
+    access, failed = request.app[ACCESS], request.app[FAILED]
+    address = client_address(request, access.proxies)
     form = await request.post()
     token, following = str(form.get("token", "")).strip(), safe_next(str(form.get("next", "")))
     seconds = failed.wait_seconds(address, time.monotonic())
@@ -59,7 +67,8 @@ async def sign_in(request: web.Request) -> web.StreamResponse:
         return _refused(request, following, 429, f"too many failed sign-ins: try again in {seconds} s", seconds)
     grant = access.tokens.find(token) if access.tokens else None
     if grant is None:
-        failed.note(address, time.monotonic())
+        if failed.note(address, time.monotonic()):
+            log.warning("Too many failed sign-ins from an address, which has to wait now", address=address)
         return _refused(request, following, 401, "no such access token")
     answer = web.Response(status=303, headers={"Location": following})
     sessions = access.sessions
@@ -68,7 +77,7 @@ async def sign_in(request: web.Request) -> web.StreamResponse:
         sessions.issue(grant, request.app[WORKER].now_ms()),
         max_age=sessions.seconds,
         httponly=True,
-        samesite="Strict",
+        samesite=SAME_SITE,
         secure=access.settings.secure_cookie,
         path="/",
     )
@@ -82,7 +91,7 @@ async def sign_out(request: web.Request) -> web.StreamResponse:
     access = request.app[ACCESS]
     access.sessions.revoke(request.cookies.get(access.cookie, ""), request.app[WORKER].now_ms())
     answer = web.Response(status=303, headers={"Location": SIGN_IN})
-    answer.del_cookie(access.cookie, path="/", secure=access.settings.secure_cookie, httponly=True, samesite="Strict")
+    answer.del_cookie(access.cookie, path="/", secure=access.settings.secure_cookie, httponly=True, samesite=SAME_SITE)
     return answer
 
 

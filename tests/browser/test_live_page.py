@@ -6,6 +6,7 @@ import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 from playwright.sync_api import Page, ViewportSize, expect
@@ -224,30 +225,39 @@ def test_the_theme_can_be_chosen_and_stays(site: Site, open_page: Open) -> None:
     expect(page.locator("#theme")).to_have_value("dark")
 
 
-def test_hostile_text_is_shown_as_text(site: Site, open_page: Open) -> None:
-    event = next(event for event in reversed(site.world.events) if event["eventType"] == "artifact_failed")
-    page_url = f"{site.url}/view/artifact?id={event['artifactId']}"
-    before = dict(event)
-    event |= {"errorMessage": HOSTILE, "errorCode": LONG, "orgName": HOSTILE, "newStatus": LONG}
-    try:
-        page = open_page(page_url)
-        page.set_viewport_size(PHONE)
-        is_settled(page)
-        expect(page.locator(".timeline .error-text").last).to_contain_text(
-            "<script>document.title='broken'</script><img src=x"
-        )
-        assert page.title() == "Artifact · Voice Monitoring"
-        assert page.locator("main script, main img").count() == 0
-        assert page.evaluate("document.documentElement.scrollWidth") <= 375
-        events = open_page(f"{site.url}/view/events?errors=1")
-        events.set_viewport_size(PHONE)
-        is_settled(events)
-        assert events.locator("main script, main img").count() == 0
-        assert events.evaluate("document.documentElement.scrollWidth") <= 375
-        assert events.locator("tr.opens").evaluate_all("rows => Math.max(...rows.map(row => row.offsetHeight))") < 400
-    finally:
-        event.clear()
-        event |= before
+@pytest.fixture
+def hostile(site: Site) -> Iterator[str]:
+    """An artifact whose events, state and organisation hold hostile texts; its id is one, too."""
+    name = f"{HOSTILE}{LONG}"[:4_000]
+    texts = {"errorMessage": HOSTILE, "errorCode": LONG, "orgName": HOSTILE, "newStatus": LONG, "coachUserId": LONG}
+    event = {"artifactId": name, "organizationId": HOSTILE, "pipelineStage": "transcription", **texts}
+    events = [site.world.publish(kind, **event) for kind in ("artifact_received", "transcription_failed")]
+    events += [site.world.publish("artifact_failed", **event), site.world.publish("artifact_received", **texts)]
+    row = dict(next(row for row in site.world.artifacts if row["status"] == "failed"))
+    row |= {**texts, "artifactId": name, "sourceChannel": LONG, "lastErrorMessage": LONG, "lastErrorCode": HOSTILE}
+    site.world.artifacts.insert(0, row)
+    yield name
+    site.world.artifacts.remove(row)
+    for event in events:
+        site.world.events.remove(event)
+
+
+def test_hostile_text_is_shown_as_text_everywhere(site: Site, open_page: Open, hostile: str) -> None:
+    page = open_page(f"{site.url}/view/artifact?id={quote(hostile, safe='')}")
+    page.set_viewport_size(PHONE)
+    is_settled(page)
+    error = page.locator(".timeline .error-text").last
+    expect(error).to_contain_text("<script>document.title='broken'</script><img src=x")
+    assert page.title() == "Artifact · Voice Monitoring"
+    for path in ("", *VIEWS, "/view/stage?stage=transcription", "/view/events?errors=1"):
+        if path:
+            page.goto(site.url + path)
+            is_settled(page)
+        assert "broken" not in page.title()
+        assert page.locator("main script, main img, header script").count() == 0, path
+        assert page.evaluate("document.documentElement.scrollWidth") <= 375, path
+        boxes = page.locator("main :is(tr, .entry, .tile)")
+        assert boxes.evaluate_all("rows => Math.max(0, ...rows.map(row => row.offsetHeight))") < 420, path
 
 
 def test_while_the_worker_recovers_the_page_says_so_and_comes_back_by_itself(site: Site, open_page: Open) -> None:

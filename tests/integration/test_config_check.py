@@ -12,9 +12,10 @@ from typer.testing import CliRunner, Result
 
 from app.checks.machine import check_data_folder
 from app.checks.store import check_store
+from app.checks.web import check_web
 from app.cli.commands import register
 from app.runtime.clock import SystemClock
-from app.runtime.settings import ClickHouseSettings, Settings
+from app.runtime.settings import ClickHouseSettings, Settings, WebSettings
 from sinks.clickhouse.client import connect
 from sinks.clickhouse.schema import migrate
 from tests.endpoint_process import READONLY, EndpointProcess
@@ -57,12 +58,37 @@ def test_right_settings_are_all_ok(
     assert [(finding["part"], finding["tried"].split()[0]) for finding in told["findings"]] == [
         ("names", "environment"),
         ("data folder", "write"),
+        *[("web", tried) for tried in ("access", "listen", "session", "host", "trusted")],
         ("kafka", "connect"),
         ("kafka", "rights"),
         *[("clickhouse", tried) for tried in ("connect", "server", "clocks", "schema", "insert")],
     ]
     assert client.command("SELECT count() FROM events") == 0
     client.close()
+
+
+GOOD_TOKEN = "a-token-of-twenty-letters"
+
+
+@pytest.mark.parametrize(
+    ("web", "problems"),
+    [
+        ({"tokens": "anna staff short"}, ["shorter than 20"]),
+        ({"tokens_file": "/no/such/file"}, ["VOICEMON_WEB_TOKENS_FILE"]),
+        ({"host": "10.0.0.5"}, ["only with an access token"]),
+        (
+            {"session_key": "open-sesame", "allowed_hosts": "https://monitor", "trusted_proxies": "proxy"},
+            ["VOICEMON_WEB_SESSION_KEY", "VOICEMON_WEB_ALLOWED_HOSTS", "VOICEMON_WEB_TRUSTED_PROXIES"],
+        ),
+        ({"tokens": f"anna staff {GOOD_TOKEN}", "client_token": "open-sesame"}, ["VOICEMON_WEB_CLIENT_TOKEN"]),
+        ({"tokens": f"anna staff {GOOD_TOKEN}", "client_token": GOOD_TOKEN, "host": "10.0.0.5"}, []),
+    ],
+)
+def test_web_settings_with_which_a_worker_would_not_start_are_told(web: dict[str, str], problems: list[str]) -> None:
+    told = [finding.problem for finding in check_web(WebSettings.model_validate(web)) if finding.problem]
+    assert len(told) == len(problems)
+    assert [part in text for part, text in zip(problems, told, strict=True)] == [True] * len(problems), told
+    assert not any(secret in "".join(told) for secret in ("open-sesame", GOOD_TOKEN))
 
 
 @pytest.mark.enable_socket

@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 
 from app.cli.answer_output import print_csv, print_rows
 from app.cli.commands import register
+from app.cli.output import print_table
 from app.cli.question import _names, _row_type
 from app.queries.catalogue import CATALOGUE
 from app.queries.errors import InvalidParameter
@@ -61,7 +62,7 @@ def test_an_argument_that_is_missing_is_wrong_use(voicemon: typer.Typer) -> None
     assert CliRunner().invoke(voicemon, ["query", "timeline"]).exit_code == 2
 
 
-@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r"])
+@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff20"])
 def test_a_text_that_reads_as_a_formula_gets_an_apostrophe(start: str) -> None:
     out = io.StringIO()
     print_csv(["text", "number"], [{"text": f"{start}1+1", "number": -3}], out)
@@ -81,6 +82,19 @@ def test_the_header_of_events_holds_their_figures_too() -> None:
     names = list(_names(_row_type(events)))
     assert names[:3] == ["eventId", "eventType", "timestamp"]
     assert "metadata.aiCost" in names
+
+
+def test_texts_of_events_cannot_steer_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    text = "[/]\x1b[2J\x07\u202egnp.exe\u2066 \N{ZERO WIDTH NO-BREAK SPACE} ü 👩\u200d🚀 " + "x" * 10_000
+    print_rows(["errorMessage"], [{"errorMessage": text}])
+    print_table(f"[red]{text}", ("Id", "Text"), [("a", text), ("[bold]", "")])
+    shown = capsys.readouterr().out
+    assert not {char for char in shown if not char.isprintable()} - {"\n", "\u200d"}
+    assert shown.count("[/]·[2J") == 3
+    assert "[red][/]" in shown
+    assert "[bold]" in shown
+    assert shown.count("👩\u200d🚀") == 3
+    assert shown.count("x") >= 20_000, "whole in both cells"
 
 
 def test_a_table_shows_times_in_utc_and_no_markup(capsys: pytest.CaptureFixture[str]) -> None:

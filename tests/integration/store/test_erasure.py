@@ -70,6 +70,19 @@ def ids(store: Client, table: str) -> set[str]:
     return {row[0] for row in store.query(f"SELECT DISTINCT artifactId FROM {table}").result_rows}
 
 
+def test_every_table_that_knows_a_name_or_an_id_is_looked_into(store: Client, settings: Settings) -> None:
+    """A new table has to be erased from, too."""
+    question = (
+        "SELECT DISTINCT table FROM system.columns WHERE database = {database:String} "
+        "AND table IN (SELECT name FROM system.tables WHERE database = {database:String} AND engine LIKE '%MergeTree') "
+        "AND multiSearchAny(lower(name), ['organization', 'coach', 'artifactid', 'voicenote'])"
+    )
+    found = store.query(question, parameters={"database": settings.clickhouse.database}).result_rows
+    erasure = Erasure(store, settings.clickhouse, Subject(Kind.ORGANISATION, STAYS))
+    put(store, {"organizationId": STAYS})
+    assert {row[0] for row in found} == {one.table for one in erasure.count()}
+
+
 def test_an_organisation_goes_with_artifacts_snapshots_and_name(filled: Client, settings: Settings) -> None:
     subject = Subject(Kind.ORGANISATION, GONE)
     found = counts(Erasure(filled, settings.clickhouse, subject))

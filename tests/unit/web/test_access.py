@@ -13,6 +13,7 @@ from app.runtime.errors import VoicemonError
 from app.runtime.settings import Settings
 from app.web.guard import ACCESS
 from app.web.server import build_web
+from app.web.sign_in import FailedSignIns
 from tests.web_monitor import ONE, OTHER, OWN, STAFF, TOKENS, MadeUpWorker, Site, served
 
 WITH_TOKENS = {"tokens": TOKENS}
@@ -94,7 +95,7 @@ async def test_a_sign_in_opens_and_a_sign_out_closes() -> None:
         assert headers["Location"] == "/view/events?x=1"
         said = headers["Set-Cookie"]
         assert OWN not in said
-        assert all(word in said for word in ("HttpOnly", "SameSite=Strict", "Path=/", "Max-Age=43200"))
+        assert all(word in said for word in ("HttpOnly", "SameSite=Lax", "Path=/", "Max-Age=43200"))
         assert "Secure" not in said
         assert (await site.ask("/api/v1/session", headers=cookie))[1] == {
             "name": "one", "scope": "organization", "organizationId": ONE, "canSignOut": True,
@@ -127,6 +128,26 @@ async def test_failed_sign_ins_have_to_wait() -> None:
         assert 1 <= int(headers["Retry-After"]) <= 60
         assert "too many failed sign-ins" in text
         assert (await site.ask("/api/v1/session", STAFF))[0] == 200, "a token itself is not held up"
+
+
+async def test_one_who_fails_behind_a_proxy_locks_out_nobody_else(capfd: pytest.CaptureFixture[str]) -> None:
+    # Asked through a Unix socket there is no address, so the header is not believed: see test_client_address.
+    failed = FailedSignIns(2)
+    assert [failed.note("192.0.2.1", now) for now in (0.0, 1.0)] == [False, True]
+    assert failed.wait_seconds("192.0.2.1", 2.0) == 59
+    assert failed.wait_seconds("192.0.2.2", 2.0) == 0
+    assert failed.wait_seconds("192.0.2.1", 61.0) == 0
+    async with served(web={**WITH_TOKENS, "failed_sign_ins": 1, "trusted_proxies": "10.0.0.0/8"}) as site:
+        wrong, spoofed = {"token": "wrong-token-of-nobody"}, {"X-Forwarded-For": "198.51.100.7"}
+        found = [(await site.ask("/sign-in", method="POST", data=wrong, headers=spoofed))[0] for _ in range(2)]
+        assert found == [401, 429]
+    assert "Too many failed sign-ins" in "".join(capfd.readouterr())
+
+
+@pytest.mark.parametrize("names", ["https://monitor.example", "monitor.example:443", "a b", "*.example"])
+def test_allowed_hosts_are_names_alone(names: str) -> None:
+    with pytest.raises(VoicemonError, match="VOICEMON_WEB_ALLOWED_HOSTS"):
+        build_web(MadeUpWorker(), Settings.model_validate({"web": {"allowed_hosts": f"ok.example,{names}"}}))
 
 
 async def test_a_large_form_is_refused() -> None:
@@ -213,15 +234,19 @@ async def test_an_organisation_gets_no_figure_of_another_by_any_route() -> None:
     worker.counters.count(ONE, 0, 3)
     worker.counters.count(OTHER, 0, 7340033)
     async with served(worker, web=WITH_TOKENS) as site:
+        assert {"/tables/counters/", "/api/v1/stream", REALTIME} <= {path for _, path in routes(site.app)}
         for method, path in routes(site.app):
             if method == "POST" or path == "/api/v1/stream":
-                continue
+                continue  # below, and in test_stream
             for query in (
                 "",
                 f"?organizationId={OTHER}",
                 f"?organizationId={ONE}",
+                f"?organizationId={ONE}&organizationId={OTHER}",
                 "?format=html",
                 "?detail=partitions",
+                "?partition=0",
+                "?sort=value&order=down&limit=1",
             ):
                 found, body, _ = await site.ask(filled(path) + query.replace(" ", "%20"), OWN, method)
                 assert "73400" not in str(body).replace(",", ""), (path, query, body)
@@ -229,7 +254,14 @@ async def test_an_organisation_gets_no_figure_of_another_by_any_route() -> None:
         found, body, _ = await site.ask(REALTIME, OWN)
         assert (body["organizationId"], body["artifactsReceived1h"]) == (ONE, 3)
         assert (await site.ask(f"{REALTIME}?organizationId={OTHER}", OWN))[0] == 403
-        assert (await site.ask("/metrics", OWN))[0] == 403
+        for path in ("/metrics", "/tables/"):
+            assert (await site.ask(path, OWN))[0] == 403, path
+        posts = [
+            path for method, path in routes(site.app) if method == "POST" and path not in {"/sign-in", "/sign-out"}
+        ]
+        assert posts
+        for path in posts:
+            assert (await site.ask(path, OWN, "POST"))[0] == 403, path
         assert (await site.ask(f"{REALTIME}?organizationId={OTHER}", STAFF))[1]["artifactsReceived1h"] == 7340033
 
 

@@ -55,6 +55,9 @@ async def test_the_page_works_without_a_script() -> None:
         assert found == 200
         assert text.count("<svg") == 8
         assert "1 to 2 of 5" in text
+        assert text.count("<tr>") == 1 + 2 + len(site.worker.counters.partition_views()) + 1, (
+            "a head and a line for each"
+        )
         assert "offset=2" in text
         assert 'href="?sort=value&amp;order=down' in text
         assert "style=" not in text
