@@ -23,9 +23,10 @@ PENDING_SECONDS: Final = 30.0
 # Deleting writes whole parts anew, so it waits until a day's worth is due. The views hide what is due at once.
 PATIENCE_MS: Final = DAY_MS
 STATE: Final = "artifact_state"
-LINKS: Final = "artifact_links"
-ARTIFACTS: Final = "artifacts"
-TABLES: Final = (STATE, LINKS, ARTIFACTS)
+MARKS: Final = "artifact_marks"
+ARTIFACTS: Final = "artifact_rows"
+LISTS: Final = ("artifacts_by_creation", "artifacts_by_failure")
+TABLES: Final = (STATE, MARKS, *LISTS, ARTIFACTS)
 _ACTIVE: Final = ", ".join(f"'{status}'" for status in sorted(ACTIVE_STATUSES))
 
 
@@ -63,12 +64,13 @@ class ArtifactCleanup:
         """Start to delete; the table of artifacts goes last, as it says which artifacts are finished."""
         due, here = self._due(cutoff_ms), self._due(cutoff_ms, self._placement.stored_in(STATE))
         count, hours = self._count(f"({due})"), self._kept_hours
-        held = [table for table in (STATE, LINKS) if self._count(f"{self._table(table)} WHERE artifactId IN ({due})")]
+        held = [table for table in (STATE, MARKS) if self._count(f"{self._table(table)} WHERE artifactId IN ({due})")]
         for table in held:
             self._delete_from(table, f"artifactId IN ({here})")
         if not held and self._count(f"{self._table(ARTIFACTS)} WHERE {self._is_orphan(cutoff_ms)}"):
-            held = [ARTIFACTS]
-            self._delete_from(ARTIFACTS, self._is_orphan(cutoff_ms))
+            held = [*LISTS, ARTIFACTS]
+            for table in held:
+                self._delete_from(table, self._is_orphan(cutoff_ms))
         if held:
             log.info("Deleting finished artifacts past their retention", tables=held, artifacts=count, kept_hours=hours)
         return bool(held)

@@ -10,6 +10,7 @@ import structlog
 from clickhouse_connect.driver.client import Client
 
 from app.domain.artifacts import ArtifactEvent, ArtifactState, fold_artifact
+from app.open_artifacts import OpenArtifacts
 from app.runtime.errors import SinkUnavailable
 from app.runtime.settings import ClickHouseSettings, Settings
 from sinks.clickhouse.client import DURABLE_INSERT, StoreError, clear_errors, connect
@@ -34,7 +35,7 @@ TEXTS: Final = frozenset(
     field.encode_name for field in msgspec.structs.fields(ArtifactState) if field.type == (str | None)
 )
 
-_FIRST: Final = f"SELECT bitShiftRight(max(version), {COUNT_BITS}) FROM artifacts"  # noqa: S608  (a number of ours)
+_FIRST: Final = f"SELECT bitShiftRight(max(version), {COUNT_BITS}) FROM artifact_rows"  # noqa: S608  (a number of ours)
 # Of all events, those without an artifact among them: a few rows, while artifact_state has one for each artifact.
 _NEWEST: Final = "SELECT toUnixTimestamp64Milli(max(last_stored)) FROM hour_activity"
 # Artifacts in the order in which they were stored last, so that the newest row of the table says how far it is.
@@ -69,6 +70,7 @@ class ArtifactRefresh:
     def __init__(self, client: Client, settings: ClickHouseSettings) -> None:
         self._client = client
         self._settings = settings
+        self._open = OpenArtifacts(client)
         self._done_ms: int | None = None
         self._newest_ms = -1
         self._looks = 0
@@ -86,12 +88,15 @@ class ArtifactRefresh:
             overlap_ms = self._overlap_ms()
             if overlap_ms is None:
                 return 0
+            self._open.start()
             written = 0
             for rows, stored_ms in self._pages(max(0, self._done_ms - overlap_ms)):
                 if rows:
-                    self._client.insert("artifacts", rows, column_names=COLUMNS, settings=DURABLE_INSERT)
+                    self._client.insert("artifact_rows", rows, column_names=COLUMNS, settings=DURABLE_INSERT)
+                    self._open.take(dict(zip(COLUMNS, row, strict=True)) for row in rows)
                 written += len(rows)
                 self._done_ms = max(self._done_ms, stored_ms)
+            self._open.publish()
         return written
 
     def close(self) -> None:
@@ -120,10 +125,14 @@ class ArtifactRefresh:
             found, (to_ms, last) = result[0]
             if found:
                 rows = self._client.query(_PAGE, parameters=bounds | {"to_ms": to_ms, "last": last}).result_rows
-                yield [_row(artifact_id, stored_ms, history) for artifact_id, stored_ms, history in rows], to_ms
+                yield (
+                    [refreshed_row(artifact_id, stored_ms, history) for artifact_id, stored_ms, history in rows],
+                    to_ms,
+                )
 
 
-def _row(artifact_id: str, stored_ms: int, history: str) -> list[Any]:
+def refreshed_row(artifact_id: str, stored_ms: int, history: str) -> list[Any]:
+    """The row of an artifact, in the order of COLUMNS, out of its events as JSON by event id."""
     events = _histories.decode(history)
     for event_id, event in events.items():
         event.event_id = event_id

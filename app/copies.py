@@ -9,12 +9,14 @@ import time
 from collections import defaultdict
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import structlog
 from clickhouse_connect.driver.client import Client
 
+from app.domain.event_types import FAIL
 from app.domain.windows import HOUR_MS, window_start_ms
+from app.queries.distributions import STAGE_BIT
 from app.runtime.errors import SinkUnavailable
 from app.runtime.settings import Settings
 from sinks.clickhouse.client import DURABLE_INSERT, StoreError, clear_errors, connect
@@ -44,10 +46,26 @@ _ROWS: Final = """
     FROM events
     WHERE eventId IN {ids:Array(UUID)}"""
 _NEWEST: Final = "SELECT toUnixTimestamp64Milli(max(last_stored)) FROM hour_activity"
-# The roll-up takes it for a row that was stored in this hour just now.
-_MARK: Final = """
+# The roll-up takes them for rows that were stored in this hour and in its minutes just now.
+_MARKS: Final = (
+    """
     INSERT INTO hour_activity (hour, last_stored)
-    SELECT toDateTime(arrayJoin({hours:Array(UInt32)}), 'UTC'), now64(3, 'UTC')"""
+    SELECT toDateTime(arrayJoin({hours:Array(UInt32)}), 'UTC'), now64(3, 'UTC')""",
+    """
+    INSERT INTO minute_activity (minute, last_stored)
+    SELECT minute, now64(3, 'UTC')
+    FROM minute_activity
+    WHERE toStartOfHour(minute) IN {hours:Array(UInt32)}
+    GROUP BY minute""",
+)
+# Which stages an artifact has reached in an hour cannot be taken back one by one.
+_ARTIFACT_HOUR: Final = f"""
+    INSERT INTO artifact_hours (hour, organizationId, artifact, stages)
+    SELECT toStartOfHour(ts) AS hour, e.organizationId, sipHash128(artifactId), groupBitOr(toUInt8({STAGE_BIT}))
+    FROM events AS e
+    WHERE artifactId != ''
+      AND ts >= toDateTime({{hour:UInt32}}, 'UTC') AND ts < toDateTime({{hour:UInt32}} + 3600, 'UTC')
+    GROUP BY hour, e.organizationId, artifactId"""  # noqa: S608  (names of ours)
 
 
 class StoredCopy(NamedTuple):
@@ -126,18 +144,28 @@ class CopyRemoval:
         return len(later)
 
     def _delete(self, hour_s: int, rows: list[StoredCopy]) -> None:
-        table, hour = f"{self._settings.database}.events", f"{datetime.fromtimestamp(hour_s, UTC):%Y-%m-%d %H:%M:%S}"
+        database, hour = self._settings.database, f"{datetime.fromtimestamp(hour_s, UTC):%Y-%m-%d %H:%M:%S}"
         for first in range(0, len(rows), PLACES_PER_STATEMENT):
             chunk = rows[first : first + PLACES_PER_STATEMENT]
             places = ", ".join(f"({row.partition}, {row.offset})" for row in chunk)
             condition = f"(source_partition, source_offset) IN ({places})"
-            statement = f"ALTER TABLE {table} DELETE IN PARTITION '{hour}' WHERE {condition}"
-            for placed in self._placement.statements(statement):
-                self._client.command(placed, settings={"mutations_sync": "1"})
+            self._alter(f"ALTER TABLE {database}.events DELETE IN PARTITION '{hour}' WHERE {condition}")
+            if any(row.event_type in FAIL for row in chunk):
+                self._alter(f"ALTER TABLE {database}.error_events DELETE WHERE {condition}")
+        self._alter(f"ALTER TABLE {database}.artifact_hours DELETE WHERE hour = {hour_s}")
+        self._insert(_ARTIFACT_HOUR, {"hour": hour_s})
 
     def _mark(self, hours: list[int]) -> None:
+        for mark in _MARKS:
+            self._insert(mark, {"hours": hours})
+
+    def _insert(self, statement: str, parameters: dict[str, Any]) -> None:
         settings = DURABLE_INSERT | ({"distributed_foreground_insert": "1"} if self._placement.cluster else {})
-        self._client.command(_MARK, parameters={"hours": hours}, settings=settings)
+        self._client.command(statement, parameters=parameters, settings=settings)
+
+    def _alter(self, statement: str) -> None:
+        for placed in self._placement.statements(statement):
+            self._client.command(placed, settings={"mutations_sync": "1"})
 
 
 async def remove_copies(settings: Settings) -> None:

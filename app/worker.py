@@ -17,6 +17,7 @@ from app.copies import remove_copies
 from app.live import LiveWorker
 from app.log_watch import PartitionsAdded, until_partitions_are_added
 from app.main import TABLES, Outside, Parts, build_app, flush
+from app.minute_figures import keep_minutes
 from app.organization_names import keep_names
 from app.runtime.broker import prepare_topics, state_producer
 from app.runtime.clock import Clock, SystemClock
@@ -200,6 +201,7 @@ class Worker:
             group.create_task(keep_artifacts(self.settings))
             group.create_task(delete_old_artifacts(self.settings, self.clock))
             group.create_task(remove_copies(self.settings))
+            group.create_task(keep_minutes(self.settings, self.clock))
 
     async def _migrate(self) -> bool:
         await asyncio.to_thread(self._migrate_in_thread)

@@ -1,6 +1,7 @@
 """Lists of artifacts, and one artifact: where each note is in the pipeline."""
 
-from typing import Any, Final
+from collections.abc import Iterator, Sequence
+from typing import Any, Final, NamedTuple
 
 from clickhouse_connect.driver.client import Client
 
@@ -9,7 +10,6 @@ from app.queries.artifact_answers import ArtifactRow, Artifacts, artifact_row
 from app.queries.cursor import Place, read_cursor, write_cursor
 from app.queries.errors import NotFound
 from app.queries.fields import (
-    LATEST_MS,
     ArtifactLimitField,
     ChannelField,
     CursorField,
@@ -27,6 +27,7 @@ from app.queries.timeline import ArtifactParameters
 STUCK_MS: Final = 300_000
 AFTER_ALL: Final = Place(2**62, "~")
 ACTIVE_ONLY: Final = sorted(ACTIVE_STATUSES)
+LONGEST_IDS: Final = 3_000
 # Superseded rows take places of a page until they are merged away.
 FEWEST_CANDIDATES: Final = 100
 
@@ -70,11 +71,11 @@ class StuckParameters(PagedParameters, frozen=True, kw_only=True):
 def artifacts(client: Client, parameters: ArtifactsParameters, now_ms: int) -> Artifacts:
     """One page of artifacts, newest first. Raises InvalidParameter for a cursor of other filters."""
     filters = {
-        "statuses": [parameters.status] if parameters.status else [],
-        "channel": parameters.source_channel or "",
-        "search": parameters.search or "",
-        "from_ms": parameters.start_time or 0,
-        "to_ms": LATEST_MS if parameters.end_time is None else parameters.end_time,
+        "statuses": [parameters.status] if parameters.status else None,
+        "channel": parameters.source_channel,
+        "search": parameters.search,
+        "from_ms": parameters.start_time,
+        "to_ms": parameters.end_time,
     }
     return _page(client, "artifacts", parameters, filters, now_ms)
 
@@ -85,20 +86,20 @@ def active(client: Client, parameters: ActiveParameters, now_ms: int) -> Artifac
         return Artifacts(page=[], is_done=True, continue_cursor="")
     filters = {
         "statuses": [parameters.status] if parameters.status else ACTIVE_ONLY,
-        "stage": parameters.stage or "",
+        "stage": parameters.stage,
     }
     return _page(client, "active", parameters, filters, now_ms)
 
 
 def failed(client: Client, parameters: FailedParameters, now_ms: int) -> Artifacts:
     """One page of the failed artifacts, newest failure first."""
-    filters = {"statuses": ["failed"], "failed_since_ms": parameters.since_timestamp or 0}
+    filters = {"statuses": ["failed"], "from_ms": parameters.since_timestamp}
     return _page(client, "failed", parameters, filters, now_ms)
 
 
 def stuck(client: Client, parameters: StuckParameters, now_ms: int) -> Artifacts:
     """One page of the artifacts whose next step is due for more than 5 minutes, longest in their stage first."""
-    filters = {"waiting_before_ms": now_ms - STUCK_MS, "stage": parameters.stage or ""}
+    filters = {"waiting_before_ms": now_ms - STUCK_MS, "stage": parameters.stage}
     return _page(client, "stuck", parameters, filters, now_ms)
 
 
@@ -115,51 +116,95 @@ def artifact(client: Client, parameters: ArtifactParameters, now_ms: int) -> Art
     return artifact_row(rows[0], now_ms)
 
 
-def _page(client: Client, name: str, parameters: Any, filters: dict[str, Any], now_ms: int) -> Artifacts:
-    """One page of the list. What a row's place in it is says the statement."""
+def _page(client: Client, kind: str, parameters: Any, filters: dict[str, Any], now_ms: int) -> Artifacts:
+    """One page of the list; a filter that is None lets everything pass."""
     limit = parameters.limit
-    found = _rows(client, name, parameters, filters, now_ms)
+    filters = filters | {"organization_id": parameters.organization_id}
+    filters = {name: value for name, value in filters.items() if value is not None}
+    found = _rows(client, LISTS.get(kind, BY_CREATION), parameters, filters, now_ms)
     page, is_done = found[:limit], len(found) <= limit
     cursor = "" if is_done else write_cursor(parameters, Place(page[-1]["place"], page[-1]["artifactId"]))
     return Artifacts(page=[artifact_row(row, now_ms) for row in page], is_done=is_done, continue_cursor=cursor)
 
 
-def _rows(client: Client, name: str, parameters: Any, filters: dict[str, Any], now_ms: int) -> list[dict[str, Any]]:
+class _List(NamedTuple):
+    """Table that a list is searched in, and what decides its order, the greatest first."""
+
+    table: str
+    place: str
+
+
+class _Listed(NamedTuple):
+    place: int
+    id: str
+    version: int
+
+
+def _rows(client: Client, list_: _List, parameters: Any, filters: dict[str, Any], now_ms: int) -> list[dict[str, Any]]:
     """The first rows behind the cursor, one more than the page takes; an artifact is where its latest row is."""
     wanted = parameters.limit + 1
     most = max(FEWEST_CANDIDATES, 2 * wanted)
-    place = read_cursor(parameters) or AFTER_ALL
+    conditions = " AND ".join([SHOWN, *(FILTERS[name] for name in filters)])
+    asked = statement("artifacts", table=list_.table, place=list_.place, filters=conditions)
+    after = read_cursor(parameters) or AFTER_ALL
     found: dict[str, dict[str, Any]] = {}
     while len(found) < wanted:
-        asked = (
-            NO_FILTERS
-            | filters
-            | {
-                "list": name,
-                "now_ms": now_ms,
-                "organization_id": parameters.organization_id or "",
-                "before": place.time_ms,
-                "before_id": place.id,
-                "limit": most,
-            }
-        )
-        rows = list(client.query(statement("artifacts"), parameters=asked).named_results())
-        found |= {row["artifactId"]: row for row in rows if row["is_latest"]}
-        if len(rows) < most:
+        values = filters | {"now_ms": now_ms, "before": after.time_ms, "before_id": after.id, "limit": most}
+        listed = [_Listed(*row) for row in client.query(asked, parameters=values).result_rows]
+        for group in _groups(listed, wanted):
+            found |= _latest(client, group)
+            if len(found) >= wanted:
+                break
+        if len(listed) < most:
             break
-        place = Place(rows[-1]["place"], rows[-1]["artifactId"])
+        after = Place(listed[-1].place, listed[-1].id)
     return list(found.values())[:wanted]
 
 
-NO_FILTERS: Final[dict[str, Any]] = {
-    "statuses": [],
-    "stage": "",
-    "channel": "",
-    "search": "",
-    "from_ms": 0,
-    "to_ms": LATEST_MS,
-    "failed_since_ms": 0,
-    "waiting_before_ms": 0,
+def _latest(client: Client, listed: Sequence[_Listed]) -> dict[str, dict[str, Any]]:
+    """Whole rows of the artifacts that have no later row than the listed one, in the same order."""
+    ids = list({each.id for each in listed})
+    rows = {
+        row["artifactId"]: row
+        for row in client.query(statement("artifact_rows"), parameters={"ids": ids}).named_results()
+    }
+    return {
+        each.id: rows[each.id] | {"place": each.place}
+        for each in listed
+        if each.id in rows and rows[each.id]["version"] == each.version
+    }
+
+
+def _groups(listed: Sequence[_Listed], most: int) -> Iterator[Sequence[_Listed]]:
+    """The artifacts in groups whose ids go into one request: they travel in its URL."""
+    group: list[_Listed] = []
+    length = 0
+    for each in listed:
+        if group and (len(group) == most or length + len(each.id) > LONGEST_IDS):
+            yield group
+            group, length = [], 0
+        group.append(each)
+        length += len(each.id)
+    if group:
+        yield group
+
+
+SHOWN: Final = "(status IN ('received', 'transcribing', 'transcribed', 'processing') OR updatedAt >= oldest_ms)"
+FILTERS: Final = {
+    "statuses": "status IN {statuses:Array(String)}",
+    "stage": "stage = {stage:String}",
+    "organization_id": "organizationId = {organization_id:String}",
+    "channel": "sourceChannel = {channel:String}",
+    "search": "position(artifactId, {search:String}) > 0",
+    "from_ms": "place >= {from_ms:Int64}",
+    "to_ms": "place <= {to_ms:Int64}",
+    "waiting_before_ms": "waitingSince > 0 AND waitingSince < {waiting_before_ms:Int64} AND status != 'failed'",
+}
+"""Conditions of the lists; a statement has only those that are asked for."""
+BY_CREATION: Final = _List("artifacts_by_creation", "place")
+LISTS: Final = {
+    "failed": _List("artifacts_by_failure", "place"),
+    "stuck": _List("artifacts_by_creation", "-stageEnteredAt"),
 }
 _COLUMNS: Final = ("artifactId", "status", "stage", "organizationId", "createdAt")
 ARTIFACTS: Final = Query(

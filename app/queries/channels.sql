@@ -1,21 +1,32 @@
--- Receipts, completions and failures of a range by the channel of their artifact: that of its latest event with one.
+-- Receipts, completions and failures of [{start_ms}, {end_ms}) in buckets of {size_ms}, by the channel of their artifact: that of its
+-- latest event with one.
 SELECT
+    bucket,
+    {{ scope }},
     channel,
     uniqExactIf(eventId, eventType = 'artifact_received') AS received,
     uniqExactIf(eventId, eventType = 'artifact_completed') AS completed,
     uniqExactIf(eventId, eventType = 'artifact_failed') AS failed
 FROM (
-    SELECT eventId, eventType, if(e.artifactId = '', ifNull(metadata.sourceChannel, ''), known.channel) AS channel
-    FROM event_copies_at(now_ms = {now_ms:Int64}) AS e
+    SELECT
+        intDiv(timestamp - {start_ms:Int64}, {size_ms:Int64}) AS bucket,
+        toString(organizationId) AS organization,
+        eventId, eventType,
+        if(e.artifactId = '', ifNull(metadata.sourceChannel, ''), known.artifact_channel) AS channel
+    FROM events AS e
     LEFT JOIN (
-        SELECT artifactId, argMax(assumeNotNull(metadata.sourceChannel), (timestamp, toString(eventId))) AS channel
-        FROM event_copies_at(now_ms = {now_ms:Int64})
-        WHERE metadata.sourceChannel IS NOT NULL AND artifactId != ''
+        SELECT artifactId, substring(max(channel), 57) AS artifact_channel
+        FROM artifact_marks
+        WHERE artifactId IN (
+            SELECT artifactId
+            FROM events
+            WHERE ts >= {{ visible_from }} AND ts < fromUnixTimestamp64Milli({end_ms:Int64}, 'UTC')
+              AND ({organization_id:String} = '' OR organizationId = {organization_id:String})
+              AND eventType IN ('artifact_received', 'artifact_completed', 'artifact_failed'))
         GROUP BY artifactId
     ) AS known ON known.artifactId = e.artifactId
-    WHERE ts >= fromUnixTimestamp64Milli({start_ms:Int64}, 'UTC') AND ts <= fromUnixTimestamp64Milli({end_ms:Int64}, 'UTC')
+    WHERE ts >= {{ visible_from }} AND ts < fromUnixTimestamp64Milli({end_ms:Int64}, 'UTC')
       AND ({organization_id:String} = '' OR organizationId = {organization_id:String})
       AND eventType IN ('artifact_received', 'artifact_completed', 'artifact_failed')
 )
-GROUP BY channel
-ORDER BY received DESC, completed DESC, failed DESC, channel
+GROUP BY {{ groups }}

@@ -1,10 +1,20 @@
--- Events by tenths of their confidence; 1 belongs to the last.
+-- Events of [{start_ms}, {end_ms}) by tenths of their confidence, in buckets of {size_ms}; 1 belongs to the last tenth.
 SELECT
-    toInt64(least(floor(metadata.confidenceScore * 10), 9)) AS bin,
+    bucket,
+    {{ scope }},
+    bin,
     uniqExactIf(eventId, eventType = 'transcription_completed') AS transcription,
     uniqExactIf(eventId, eventType = 'claims_extracted') AS claims
-FROM event_copies_at(now_ms = {now_ms:Int64})
-WHERE ts >= fromUnixTimestamp64Milli({start_ms:Int64}, 'UTC') AND ts <= fromUnixTimestamp64Milli({end_ms:Int64}, 'UTC')
-  AND ({organization_id:String} = '' OR organizationId = {organization_id:String})
-  AND eventType IN ('transcription_completed', 'claims_extracted') AND metadata.confidenceScore IS NOT NULL
-GROUP BY bin
+FROM (
+    SELECT
+        intDiv(timestamp - {start_ms:Int64}, {size_ms:Int64}) AS bucket,
+        toString(organizationId) AS organization,
+        toInt64(least(floor(metadata.confidenceScore * 10), 9)) AS bin,
+        eventId,
+        eventType
+    FROM events
+    WHERE ts >= {{ visible_from }} AND ts < fromUnixTimestamp64Milli({end_ms:Int64}, 'UTC')
+      AND ({organization_id:String} = '' OR organizationId = {organization_id:String})
+      AND eventType IN ('transcription_completed', 'claims_extracted') AND metadata.confidenceScore IS NOT NULL
+)
+GROUP BY {{ groups }}

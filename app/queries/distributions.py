@@ -1,6 +1,8 @@
 """How artifacts and events of a range are spread: over stages, confidences and channels."""
 
-from typing import Final
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
 
 import msgspec
 from clickhouse_connect.driver.client import Client
@@ -8,12 +10,20 @@ from msgspec import UNSET, UnsetType
 
 from app.domain.event_types import STAGE_OF_TYPE, STAGES, Stage
 from app.queries.fields import Answer, RangeParameters
+from app.queries.known_minutes import over, parts_of, sums_statement
 from app.queries.query import Query
 from app.queries.spans import span
 from app.queries.statements import statement
 
 BINS: Final = 10
-STAGE_TYPES: Final = sorted(name for name, stage in STAGE_OF_TYPE.items() if stage)
+STAGE_BIT: Final = "multiIf({}, 0)".format(
+    ", ".join(
+        f"eventType IN ({', '.join(repr(name) for name, known in STAGE_OF_TYPE.items() if known == stage)}), {1 << bit}"
+        for bit, stage in enumerate(STAGES)
+    )
+)
+"""The bit of an event's stage, as the table of artifacts by hour has it; 0 for types without a stage."""
+REACHED: Final = ", ".join(f"countIf(bitTest(reached, {bit}))" for bit in range(len(STAGES)))
 
 
 class FunnelStage(Answer, frozen=True, kw_only=True):
@@ -66,9 +76,8 @@ class Channels(Answer, frozen=True, kw_only=True):
 
 def funnel(client: Client, parameters: RangeParameters, now_ms: int) -> Funnel:
     """How many artifacts have an event of each stage; retries and changes of status are of no stage."""
-    rows = client.query(statement("funnel"), parameters=span(parameters, now_ms) | {"types": STAGE_TYPES}).result_rows
-    found = {row[0]: row[1] for row in rows}
-    counts = [found.get(stage, 0) for stage in STAGES]
+    asked = statement("funnel", stage_bit=STAGE_BIT, reached=REACHED)
+    counts = client.query(asked, parameters=span(parameters, now_ms)).result_rows[0]
     return Funnel(
         stages=[
             FunnelStage(stage=stage, artifacts=count, drop_off=1 - count / before if before else 0.0)
@@ -79,22 +88,40 @@ def funnel(client: Client, parameters: RangeParameters, now_ms: int) -> Funnel:
 
 def confidence(client: Client, parameters: RangeParameters, now_ms: int) -> Confidence:
     """How sure transcriptions and claims were."""
-    rows = client.query(statement("confidence"), parameters=span(parameters, now_ms)).result_rows
-    found = {number: (transcription, claims) for number, transcription, claims in rows}
-    return Confidence(bins=[_bin(number, *found.get(number, (0, 0))) for number in range(BINS)])
+    found = [[0, 0] for _ in range(BINS)]
+    for bin_, *counts in _counts(client, "confidences", "confidence", parameters, now_ms):
+        found[bin_] = [before + count for before, count in zip(found[bin_], counts, strict=True)]
+    return Confidence(bins=[_bin(number, *counts) for number, counts in enumerate(found)])
 
 
 def channels(client: Client, parameters: RangeParameters, now_ms: int) -> Channels:
     """What was received, completed and failed in the range, by the channel that the artifact came through."""
-    rows = client.query(statement("channels"), parameters=span(parameters, now_ms)).result_rows
+    found: dict[str, list[int]] = defaultdict(lambda: [0, 0, 0])
+    for name, *counts in _counts(client, "channels", "channels", parameters, now_ms):
+        found[name] = [before + count for before, count in zip(found[name], counts, strict=True)]
+    listed = sorted(found.items(), key=lambda one: ([-count for count in one[1]], one[0]))
     return Channels(
         channels=[
             Channel(
                 source_channel=name or UNSET, count=received, artifacts_completed=completed, artifacts_failed=failed
             )
-            for name, received, completed, failed in rows
+            for name, (received, completed, failed) in listed
         ]
     )
+
+
+def _counts(
+    client: Client, column: str, name: str, parameters: RangeParameters, now_ms: int
+) -> Iterator[Sequence[Any]]:
+    """Counts of the minutes that are kept, then those that the statement `name` finds in the rest of the range."""
+    asked = span(parameters, now_ms)
+    rows, stretches = parts_of(client, [column], asked, now_ms)
+    for row in rows:
+        yield from (tuple(counts.values()) for counts in row[column])
+    for stretch in stretches:
+        yield from (
+            counts[3:] for counts in client.query(sums_statement(name), parameters=over(stretch, asked)).result_rows
+        )
 
 
 def _bin(number: int, transcription: int, claims: int) -> ConfidenceBin:

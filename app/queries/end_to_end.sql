@@ -1,7 +1,7 @@
--- Mean way of the artifacts whose earliest completion lies in [{start_ms}, {end_ms}), from their earliest receipt on.
+-- The ways of the artifacts whose earliest completion lies in [{start_ms}, {end_ms}), from their earliest receipt on.
 SELECT
-    count() AS samples,
-    ifNotFinite(avg(completed_ms - received_ms), 0) AS mean
+    count() AS endToEndSamples,
+    sum(completed_ms - received_ms) AS endToEndSum
 FROM (
 {{ end_to_end_samples }}
 )

@@ -2,12 +2,14 @@ SELECT
     toInt64(substring(min(receipt) AS received, 1, 20)) AS received_ms,
     toInt64(substring(min(completion) AS completed, 1, 20)) AS completed_ms,
     substring(if(length(completed) > 56, completed, received), 57) AS organization
-FROM artifact_links
+FROM artifact_marks
 WHERE artifactId IN (
     SELECT artifactId
-    FROM artifact_links
-    WHERE completion >= leftPad(toString({start_ms:Int64}), 20, '0')
-      AND completion < leftPad(toString({end_ms:Int64}), 20, '0'))
+    FROM events
+    WHERE ts >= {{ visible_from }} AND ts < fromUnixTimestamp64Milli({end_ms:Int64}, 'UTC')
+      AND eventType = 'artifact_completed'
+      -- A completion without an organisation belongs to that of the receipt.
+      AND ({organization_id:String} = '' OR organizationId IN ({organization_id:String}, '')))
 GROUP BY artifactId
 HAVING received != '~' AND completed_ms >= received_ms AND completed_ms >= {start_ms:Int64}
    AND completed_ms < {end_ms:Int64}

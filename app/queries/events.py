@@ -1,7 +1,8 @@
 """getRecentEvents and getRecentErrorEvents: lists of events, newest first."""
 
-from collections.abc import Iterator, Sequence
-from typing import Final
+from collections import deque
+from collections.abc import Iterator
+from typing import Any, Final
 
 from clickhouse_connect.driver.client import Client
 from msgspec import UNSET, UnsetType
@@ -27,7 +28,20 @@ from app.queries.stored_event import StoredEvent, stored_event
 
 # Sorts behind every id.
 AFTER_ALL_IDS: Final = "~"
-WIDEST_HOURS: Final = 32
+WIDEST_HOURS: Final = 8
+# A page looks at so many times as many rows as it has events, for the copies among them.
+COPIES: Final = 3
+EVERY_EVENT: Final = "1"
+FILTERS: Final = {
+    "types": "eventType IN {types:Array(String)}",
+    "stage": "pipelineStage = {stage:String}",
+    "organization_id": "organizationId = {organization_id:String}",
+    "artifact_id": """artifactId = {artifact_id:String}
+          AND toStartOfHour(ts) IN (SELECT arrayJoin(hours) FROM artifact_marks WHERE artifactId = {artifact_id:String})
+          AND organizationId IN (
+            SELECT arrayJoin(organizations) FROM artifact_marks WHERE artifactId = {artifact_id:String})""",
+}
+"""Conditions of the list; a statement has only those that are asked for."""
 
 
 class EventsParameters(RangeParameters, frozen=True, kw_only=True):
@@ -81,40 +95,53 @@ def recent_errors(client: Client, parameters: ErrorsParameters, now_ms: int) -> 
 def _newest(
     client: Client, parameters: EventsParameters, after: Place | None, limit: int, now_ms: int
 ) -> list[StoredEvent]:
-    """The first `limit` events behind `after`, looked for in stretches of time that double from the newest hour on."""
-    types = _types(parameters)
-    if types is not None and not types:
+    """The first `limit` events behind `after`, looked for in stretches of time that grow from the newest hour on."""
+    values = _values(parameters)
+    if values.get("types") == []:
         return []
+    filters = " AND ".join([EVERY_EVENT, *(FILTERS[name] for name in values)])
     # A publisher's clock may be ahead, so now is no upper bound.
     newest_ms = LATEST_MS if parameters.end_time is None else parameters.end_time
     place = after or Place(newest_ms, AFTER_ALL_IDS)
+    first_ms, last_ms = parameters.start_time or 0, min(newest_ms, place.time_ms)
+    # An artifact's hours are known.
+    is_sure = parameters.artifact_id is not None
+    stretches = deque([(first_ms, last_ms)] if is_sure else _stretches(first_ms, last_ms, now_ms))
     found: list[StoredEvent] = []
-    for from_ms, to_ms in _stretches(parameters.start_time or 0, min(newest_ms, place.time_ms), now_ms):
-        rows = client.query(
-            statement("events"),
-            parameters={
-                "now_ms": now_ms,
-                "from_ms": from_ms,
-                "to_ms": to_ms,
-                "types": list(types or ()),
-                "stage": parameters.pipeline_stage or "",
-                "organization_id": parameters.organization_id or "",
-                "artifact_id": parameters.artifact_id or "",
-                "before_ms": place.time_ms,
-                "before_id": place.id,
-                "limit": limit - len(found),
-            },
-        ).named_results()
+    while stretches and len(found) < limit:
+        from_ms, to_ms = stretches.popleft()
+        wanted = limit - len(found)
+        asked: dict[str, Any] = {
+            "now_ms": now_ms,
+            "from_ms": from_ms,
+            "to_ms": to_ms,
+            "limit": wanted,
+            "most": COPIES * wanted,
+        }
+        asked |= {"before_ms": place.time_ms, "before_id": place.id}
+        rows = list(client.query(statement("events", filters=filters), parameters=values | asked).named_results())
+        cuts = [(row.pop("cut_ms"), row.pop("cut_rows")) for row in rows]
         found += [stored_event(row) for row in rows]
-        if len(found) >= limit:
-            break
+        if cuts and cuts[0][1] == asked["most"]:
+            stretches.appendleft((from_ms, cuts[0][0] - 1))
     return found
 
 
-def _types(parameters: EventsParameters) -> Sequence[str] | None:
+def _values(parameters: EventsParameters) -> dict[str, Any]:
+    """Values of the filters that are asked for."""
+    values = {
+        "types": _types(parameters),
+        "stage": parameters.pipeline_stage,
+        "organization_id": parameters.organization_id,
+        "artifact_id": parameters.artifact_id,
+    }
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _types(parameters: EventsParameters) -> list[str] | None:
     """Types that may be in the list, None for all."""
     if not parameters.errors_only:
-        return parameters.event_type or None
+        return list(parameters.event_type) or None
     return [name for name in parameters.event_type if name in ERR] if parameters.event_type else sorted(ERR)
 
 
@@ -126,7 +153,7 @@ def _stretches(first_ms: int, last_ms: int, now_ms: int) -> Iterator[tuple[int, 
         if hours > WIDEST_HOURS or from_ms < first_ms:
             from_ms = first_ms
         yield from_ms, to_ms
-        hours, to_ms = hours * 2, from_ms - 1
+        hours, to_ms = hours * WIDEST_HOURS, from_ms - 1
 
 
 EVENTS: Final = Query(

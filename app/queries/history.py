@@ -10,6 +10,8 @@ from app.queries.statements import statement
 
 PeriodType = Literal["hourly", "daily"]
 VIEWS: Final = {"hourly": "snapshots_hourly_at", "daily": "snapshots_daily_at"}
+TABLES: Final = {"hourly": "hourly_figures", "daily": "daily_figures"}
+PLATFORM: Final = "WHERE scope = 'platform' GROUP BY periodStart"
 # ClickHouse's DateTime64 ends here; a bound beyond it means the same.
 _LATEST_MS: Final = 4_102_444_800_000
 
@@ -85,8 +87,10 @@ def historical_metrics(  # noqa: PLR0913, PLR0917  (the question has these parts
     Empty if there are none. Rows that are past their retention at `now_ms` are left out. Raises what the client
     raises. Source: getHistoricalMetrics of the domain.
     """
+    table = TABLES[period_type]
+    newest = f"(periodStart, createdAt) IN (SELECT periodStart, max(createdAt) FROM {table} {PLATFORM})"  # noqa: S608
     result = client.query(
-        statement("history", VIEWS[period_type]),
+        statement("history", table, newest=newest if organization_id else "1"),
         parameters={
             "now_ms": now_ms,
             "start_ms": min(max(start_ms, 0), _LATEST_MS),

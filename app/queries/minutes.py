@@ -8,9 +8,9 @@ from clickhouse_connect.driver.client import Client
 from app.domain.windows import HOUR_MS, MINUTE_MS
 from app.queries.errors import InvalidParameter
 from app.queries.fields import Answer, RangeParameters
+from app.queries.known_minutes import Row, over, parts_of, sums_statement
 from app.queries.query import Query
 from app.queries.spans import KEPT_HOURS
-from app.queries.statements import statement
 
 
 class Figures(Answer, frozen=True, kw_only=True):
@@ -43,36 +43,43 @@ class Figures(Answer, frozen=True, kw_only=True):
     total_ai_cost: float = msgspec.field(name="totalAICost", default=0.0)
 
 
+STAGE_TITLES: Final = {
+    "transcription": "Transcription",
+    "claimsExtraction": "ClaimsExtraction",
+    "entityResolution": "EntityResolution",
+    "draftGeneration": "DraftGeneration",
+}
+SUMS: Final = (
+    "artifactsReceived",
+    "artifactsCompleted",
+    "artifactsFailed",
+    *(f"{stage}{sum_}" for stage in STAGE_TITLES for sum_ in ("Successes", "Failures", "LatencySum", "LatencySamples")),
+    "entityResolutionsAmbiguous",
+    "endToEndSum",
+    "endToEndSamples",
+    "p95EndToEndLatency",
+    "totalAICost",
+)
+"""Columns of a kept minute, and of the statement that works them out."""
+
+
 class Minutes(Answer, frozen=True, kw_only=True):
     """Minutes, oldest first; one without any event has zeros."""
 
     minutes: list[Figures]
 
 
-class Buckets(msgspec.Struct, frozen=True, kw_only=True):
-    """Periods of `size_ms` within [start_ms, end_ms), of one organisation or of all."""
-
-    start_ms: int
-    end_ms: int
-    size_ms: int
-    organization_id: str | None
+def figures_of(sums: Row, period_start: int) -> Figures:
+    """Figures out of the sums of a period."""
+    means = {f"avg{title}Latency": mean(sums, f"{stage}Latency") for stage, title in STAGE_TITLES.items()}
+    means["avgEndToEndLatency"] = mean(sums, "endToEnd")
+    return msgspec.convert({**sums, **means, "periodStart": period_start}, Figures)
 
 
-def figures(client: Client, buckets: Buckets, now_ms: int) -> list[Figures]:
-    """Every period's figures, oldest first, from the visible events."""
-    result = client.query(
-        statement("figures"),
-        parameters={
-            "now_ms": now_ms,
-            "start_ms": buckets.start_ms,
-            "end_ms": buckets.end_ms,
-            "size_ms": buckets.size_ms,
-            "organization_id": buckets.organization_id or "",
-        },
-    )
-    found = {row["periodStart"]: msgspec.convert(row, Figures) for row in result.named_results()}
-    starts = range(buckets.start_ms, buckets.end_ms, buckets.size_ms)
-    return [found.get(start) or Figures(period_start=start) for start in starts]
+def mean(sums: Row, name: str) -> float:
+    """Mean of the samples that `sums` adds up; 0 without any."""
+    samples: int = sums[f"{name}Samples"]
+    return sums[f"{name}Sum"] / samples if samples else 0.0
 
 
 def minutes(client: Client, parameters: RangeParameters, now_ms: int) -> Minutes:
@@ -85,13 +92,20 @@ def minutes(client: Client, parameters: RangeParameters, now_ms: int) -> Minutes
         raise InvalidParameter("startTime", f"parameter 'startTime' is more than {KEPT_HOURS} hours before 'endTime'")
     if last_ms < start_ms:
         return Minutes(minutes=[])
-    buckets = Buckets(
-        start_ms=start_ms,
-        end_ms=last_ms + MINUTE_MS,
-        size_ms=MINUTE_MS,
-        organization_id=parameters.organization_id,
-    )
-    return Minutes(minutes=figures(client, buckets, now_ms))
+    asked = {
+        "now_ms": now_ms,
+        "start_ms": start_ms,
+        "end_ms": last_ms + MINUTE_MS,
+        "organization_id": parameters.organization_id or "",
+    }
+    rows, stretches = parts_of(client, SUMS, asked, now_ms)
+    found = {row["minute_ms"]: figures_of(row, row["minute_ms"]) for row in rows}
+    for stretch in stretches:
+        bounds = over(stretch, asked) | {"size_ms": MINUTE_MS}
+        worked_out = client.query(sums_statement("figures"), parameters=bounds).named_results()
+        found |= {row["periodStart"]: figures_of(row, row["periodStart"]) for row in worked_out}
+    starts = range(start_ms, last_ms + MINUTE_MS, MINUTE_MS)
+    return Minutes(minutes=[found.get(start) or Figures(period_start=start) for start in starts])
 
 
 MINUTES: Final = Query(

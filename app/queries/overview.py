@@ -1,5 +1,6 @@
 """The state of the pipeline at a glance."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, Literal
 
 from clickhouse_connect.driver.client import Client
@@ -9,13 +10,17 @@ from app.domain.event_types import STAGES, Stage
 from app.domain.windows import DAY_MS, HOUR_MS, MINUTE_MS
 from app.queries.fields import Answer, Parameters
 from app.queries.history import Snapshot, historical_metrics, mean_latency
-from app.queries.minutes import Buckets, Figures, figures
+from app.queries.known_minutes import known_minutes, over, sums_statement
+from app.queries.minutes import SUMS, Figures, figures_of, mean
 from app.queries.pipeline_state import PipelineState, pipeline_state
 from app.queries.query import Query
 from app.queries.statements import statement
 
 BASELINE_HOURS: Final = 168
 FLOW: Final = STAGES[:5]
+TODAY: Final = ("artifactsCompleted", "artifactsFailed", "totalAICost")
+WAYS: Final = ("endToEndSum", "endToEndSamples")
+Sums = Mapping[str, Any]
 BreakerState = Literal["closed", "half_open", "open"]
 
 
@@ -54,39 +59,63 @@ class Overview(Answer, frozen=True, kw_only=True):
 def overview(client: Client, parameters: Parameters, now_ms: int) -> Overview:
     """The state at `now_ms`; the circuit breaker's is that of the whole platform."""
     organization_id = parameters.organization_id
-    scope = {"now_ms": now_ms, "organization_id": organization_id or ""}
-    day_ms = now_ms - now_ms % DAY_MS
-    today = _row(client, "today", {**scope, "start_ms": day_ms, "end_ms": day_ms + DAY_MS})
-    way = _row(client, "end_to_end", {**scope, "start_ms": now_ms + 1 - DAY_MS, "end_ms": now_ms + 1})
-    breaker = _row(client, "breaker", {"now_ms": now_ms})
+    pieces = _Pieces(client, organization_id or "", now_ms)
+    today, way = pieces.today(), pieces.end_to_end()
+    breaker = next(iter(client.query(statement("breaker")).named_results()), {})
     state = pipeline_state(client, organization_id)
-    finished = today["completed"] + today["failed"]
+    finished = today["artifactsCompleted"] + today["artifactsFailed"]
     return Overview(
         organization_id=organization_id or UNSET,
         active_artifacts=sum(state.active.values()),
-        completed_today=today["completed"],
-        failed_today=today["failed"],
-        failure_rate_today=today["failed"] / finished if finished else 0.0,
-        avg_end_to_end_latency=way["mean"],
-        end_to_end_samples=way["samples"],
+        completed_today=today["artifactsCompleted"],
+        failed_today=today["artifactsFailed"],
+        failure_rate_today=today["artifactsFailed"] / finished if finished else 0.0,
+        avg_end_to_end_latency=mean(way, "endToEnd"),
+        end_to_end_samples=way["endToEndSamples"],
         breaker_state=breaker.get("state", "closed"),
         breaker_since=breaker.get("since", UNSET),
         open_disambiguations=state.open_disambiguations,
-        total_cost_today=today["cost"],
-        stages=_flow(client, organization_id, state, now_ms),
+        total_cost_today=float(today["totalAICost"]),
+        stages=_flow(client, organization_id, state, pieces.last_hour(), now_ms),
     )
 
 
-def _row(client: Client, name: str, parameters: dict[str, Any]) -> dict[str, Any]:
-    """The only row of a statement, empty if there is none."""
-    return next(iter(client.query(statement(name), parameters=parameters).named_results()), {})
+class _Pieces:
+    """Sums over the UTC day, the last 24 hours and the last 60 minutes, each of kept minutes and of what is left."""
+
+    def __init__(self, client: Client, organization_id: str, now_ms: int) -> None:
+        self._client = client
+        self._now_ms = now_ms
+        self._day_ms = now_ms - now_ms % DAY_MS
+        self._asked = {"now_ms": now_ms, "organization_id": organization_id}
+        bounds = {"start_ms": now_ms + 1 - DAY_MS, "end_ms": self._day_ms + DAY_MS + MINUTE_MS}
+        self._known = known_minutes(client, SUMS, self._asked | bounds, now_ms)
+
+    def today(self) -> Sums:
+        """What finished and what was spent in the UTC day."""
+        return self._sums("today", self._day_ms, self._day_ms + DAY_MS, TODAY)
+
+    def end_to_end(self) -> Sums:
+        """Ways of the artifacts completed in the last 24 hours, this millisecond included."""
+        return self._sums("end_to_end", self._now_ms + 1 - DAY_MS, self._now_ms + 1, WAYS)
+
+    def last_hour(self) -> Sums:
+        """All sums of the current minute and the 59 before it."""
+        end_ms = self._now_ms - self._now_ms % MINUTE_MS + MINUTE_MS
+        return self._sums("figures", end_ms - HOUR_MS, end_ms, SUMS)
+
+    def _sums(self, name: str, start_ms: int, end_ms: int, columns: Sequence[str]) -> Sums:
+        rows, stretches = self._known.parts(start_ms, end_ms)
+        for stretch in stretches:
+            rows += self._client.query(sums_statement(name), parameters=over(stretch, self._asked)).named_results()
+        return {column: sum(row[column] for row in rows) for column in columns}
 
 
-def _flow(client: Client, organization_id: str | None, state: PipelineState, now_ms: int) -> list[FlowStage]:
+def _flow(
+    client: Client, organization_id: str | None, state: PipelineState, last_hour: Sums, now_ms: int
+) -> list[FlowStage]:
     """The stages over the current minute and the 59 before it."""
-    end_ms = now_ms - now_ms % MINUTE_MS + MINUTE_MS
-    hour = Buckets(start_ms=end_ms - HOUR_MS, end_ms=end_ms, size_ms=HOUR_MS, organization_id=organization_id)
-    [last] = figures(client, hour, now_ms)
+    last = figures_of(last_hour, now_ms)
     first_ms = now_ms - now_ms % HOUR_MS - BASELINE_HOURS * HOUR_MS
     before = historical_metrics(client, "hourly", first_ms, now_ms, organization_id, now_ms)
     return [_flow_stage(stage, last, before, state.active.get(stage, 0)) for stage in FLOW]

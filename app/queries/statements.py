@@ -8,7 +8,11 @@ _PART = re.compile(r"\{\{ (\w+) \}\}")
 
 
 @cache
-def statement(name: str, view: str = "") -> str:
-    """Text of the statement with that name; `{{ view }}` in it is the view, any other name the statement so called."""
+def statement(name: str, view: str = "", **parts: str) -> str:
+    """Text of the statement with that name.
+
+    `{{ view }}` in it is the view, the name of another part that part, any other name the statement so called.
+    """
     text = (files(__package__) / f"{name}.sql").read_text(encoding="utf-8")
-    return _PART.sub(lambda part: view if part[1] == "view" else statement(part[1], view).rstrip(), text)
+    given = {"view": view, **parts}
+    return _PART.sub(lambda part: given.get(part[1]) or statement(part[1], **given).rstrip(), text)

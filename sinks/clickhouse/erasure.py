@@ -34,11 +34,26 @@ OWN_COLUMN: Final = {
     Kind.COACH: "coachUserId",
     Kind.ARTIFACT: "artifactId",
 }
-BY_ARTIFACT: Final = ("events", "artifact_links", "artifact_state", "artifacts")
-"""In this order: workers make rows of `artifacts` out of `artifact_state`."""
+OF_EVENTS: Final = ("events", "error_events")
+"""Tables that have a row for each event, also for those without an artifact."""
+BY_ARTIFACT: Final = (
+    *OF_EVENTS,
+    "artifact_marks",
+    "late_artifacts",
+    "artifact_state",
+    "artifact_rows",
+    "artifacts_by_creation",
+    "artifacts_by_failure",
+)
+"""In this order: workers make rows of `artifact_rows` out of `artifact_state`."""
+BY_HASH: Final = "artifact_hours"
 OF_ORGANISATION: Final = {
     "snapshots_hourly": "organizationId = %(id)s",
     "snapshots_daily": "organizationId = %(id)s",
+    **dict.fromkeys(
+        ("hourly_figures", "daily_figures", "minute_figures", "breaker_state", "artifact_totals"),
+        "organizationId = %(id)s",
+    ),
     # A deleted name leaves a row without it, which workers write again.
     "organization_names": "organizationId = %(id)s AND name != ''",
 }
@@ -115,7 +130,7 @@ class Erasure:
         column = OWN_COLUMN[self._subject.kind]
         question = (
             f"SELECT DISTINCT artifactId FROM artifact_state WHERE has(mapValues(events).{column}, %(id)s) "  # noqa: S608
-            f"UNION DISTINCT SELECT artifactId FROM artifacts WHERE {column} = %(id)s "
+            f"UNION DISTINCT SELECT artifactId FROM artifact_rows WHERE {column} = %(id)s "
             f"UNION DISTINCT SELECT artifactId FROM events WHERE {column} = %(id)s AND artifactId != ''"
         )
         rows = self._client.query(question, parameters={"id": self._subject.id}).result_rows
@@ -126,11 +141,19 @@ class Erasure:
         own = f"{OWN_COLUMN[self._subject.kind]} = %(id)s"
         name = {"id": self._subject.id}
         for table in BY_ARTIFACT:
-            if table == "events":
+            is_of_events = table in OF_EVENTS
+            if is_of_events:
                 yield _Part(table, own, name)
             for ids in _lists(sorted(self._artifacts)):
-                others = f" AND NOT ({own})" if table == "events" else ""
+                others = f" AND NOT ({own})" if is_of_events else ""
                 yield _Part(table, f"artifactId IN %(ids)s{others}", {**name, "ids": ids})
+        is_organisation = self._subject.kind is Kind.ORGANISATION
+        if is_organisation:
+            yield _Part(BY_HASH, own, name)
+        for ids in _lists(sorted(self._artifacts)):
+            others = f" AND NOT ({own})" if is_organisation else ""
+            hashes = "artifact IN (SELECT sipHash128(arrayJoin(%(list)s)))"
+            yield _Part(BY_HASH, f"{hashes}{others}", {**name, "list": list(ids)})
         if self._subject.kind is Kind.ORGANISATION:
             for table, condition in OF_ORGANISATION.items():
                 yield _Part(table, condition, name)

@@ -15,8 +15,14 @@ SHARDED_BY = {
     "events": "cityHash64(artifactId)",
     "artifact_state": "cityHash64(artifactId)",
     "artifact_links": "cityHash64(artifactId)",
+    "artifact_marks": "cityHash64(artifactId)",
+    "artifact_hours": "cityHash64(artifact)",
+    "error_events": "cityHash64(eventId)",
+    "late_artifacts": "cityHash64(artifactId)",
     # Filled on each shard out of its own events.
     "hour_activity": "cityHash64(hour)",
+    "minute_activity": "cityHash64(minute)",
+    "breaker_state": "cityHash64(organizationId)",
 }
 """Tables that are spread over the shards, and what decides which shard a row belongs to."""
 
@@ -59,7 +65,7 @@ class Placement:
             (_MATERIALIZED, self._materialized),
             (_ALTER, self._alter),
             (_SECURED_VIEW, self._everywhere),
-            (_DROP, self._everywhere),
+            (_DROP, self._drop),
             (_DATABASE, self._everywhere),
             (_FILL, lambda filled, _: [filled]),  # reads all shards, and writes each row to its own
         ):
@@ -101,6 +107,13 @@ class Placement:
         if table not in SHARDED_BY or not _COLUMNS.search(rest):
             return [local]
         return [local, f"ALTER TABLE {found['name']}{self._on_cluster}{rest}"]
+
+    def _drop(self, statement: str, found: re.Match[str]) -> list[str]:
+        dropped = self._everywhere(statement, found)
+        stored_in = self.stored_in(found["table"])
+        if stored_in == found["table"]:
+            return dropped
+        return [*dropped, dropped[0].replace(found["name"], found["name"].removesuffix(found["table"]) + stored_in, 1)]
 
     @property
     def _on_cluster(self) -> str:

@@ -82,6 +82,10 @@ def ttl_hours(retention: RetentionSettings) -> dict[str, int]:
         "snapshots_hourly": max(retention.hourly_days * HOURS_PER_DAY, events) + HOURS_PER_DAY,
         "snapshots_daily": max(retention.daily_days * HOURS_PER_DAY, events) + HOURS_PER_DAY,
     }
+    hours |= {"hourly_figures": hours["snapshots_hourly"], "daily_figures": hours["snapshots_daily"]}
+    # A row of figures counts only beside the activity of its minute.
+    hours |= {"minute_figures": retention.events_hours + HOURS_PER_DAY, "minute_activity": hours["hour_activity"]}
+    hours |= dict.fromkeys(("artifact_hours", "error_events"), retention.events_hours + HOURS_PER_DAY)
     return {table: min(value, LONGEST_HOURS) for table, value in hours.items()}
 
 

@@ -35,7 +35,7 @@ async def erase(settings: Settings, organization_id: str) -> None:
     output, _ = await asyncio.wait_for(running.communicate(), 90)
     assert running.returncode == 0, output.decode()
     tables = {one["table"]: one for one in json.loads(output)["tables"]}
-    assert all(tables[name]["before"] for name in ("events", "artifacts", "organization_names")), tables
+    assert all(tables[name]["before"] for name in ("events", "artifact_rows", "organization_names")), tables
     assert not any(one["after"] for one in tables.values()), tables
 
 
@@ -76,7 +76,7 @@ async def test_names_and_their_end_and_an_erased_organisation_reach_the_list_of_
         await erase(settings, "a")
         assert set(await shown()) == {"art_b", "art_None"}
         with connect(settings.clickhouse) as store:
-            for table in ("artifacts", "artifact_state"):
+            for table in ("artifact_rows", "artifact_state"):
                 assert store.command(f"SELECT countIf(artifactId = 'art_a') FROM {table}") == 0
             assert store.command("SELECT count() FROM organization_names FINAL WHERE organizationId = 'a'") == 0
         assert "voicemon_organization_names_rejected_total 1.0" in worker.text("/metrics")

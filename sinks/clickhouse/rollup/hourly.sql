@@ -37,7 +37,7 @@ wanted AS (SELECT toDateTime(arrayJoin({hours:Array(UInt32)}), 'UTC') AS hour),
 -- (timestamp, event id, start of the stage, stage) of each stage start of the artifacts that need one.
 starts AS (
     SELECT artifactId, groupUniqArrayArray(starts) AS started
-    FROM artifact_links
+    FROM artifact_marks
     WHERE artifactId IN (
         SELECT artifactId
         FROM events
@@ -52,10 +52,10 @@ links AS (
         toInt64(substring(min(completion) AS completed, 1, 20)) AS completed_ms,
         toStartOfHour(fromUnixTimestamp64Milli(completed_ms, 'UTC')) AS hour,
         substring(if(length(completed) > 56, completed, received), 57) AS organizationId
-    FROM artifact_links
+    FROM artifact_marks
     WHERE artifactId IN (
         SELECT artifactId
-        FROM artifact_links
+        FROM artifact_marks
         WHERE completion >= leftPad(toString({from_ms:Int64}), 20, '0')
           AND completion < leftPad(toString({to_ms:Int64}), 20, '0'))
     GROUP BY artifactId

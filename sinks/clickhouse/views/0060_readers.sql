@@ -10,7 +10,7 @@ SELECT
     fromUnixTimestamp64Milli({{ column }}, 'UTC') AS {{ time }},
 {%- endfor %}
     fromUnixTimestamp64Milli(createdAt + endToEndMs, 'UTC') AS endToEndTime
-FROM {{ database }}.artifacts FINAL
+FROM {{ database }}.artifact_rows FINAL
 WHERE status IN ('received', 'transcribing', 'transcribed', 'processing')
    OR updatedAt >= toUnixTimestamp64Milli(now64(3, 'UTC')) - {{ visible_hours.artifacts }} * 3600000;
 
@@ -65,7 +65,7 @@ WHERE ts >= now64(3, 'UTC') - INTERVAL {{ visible_hours.events }} HOUR
 -- (timestamp, event id, start of the stage, stage) of each stage start of an artifact.
 CREATE OR REPLACE VIEW {{ database }}.stage_starts_live AS
 SELECT artifactId, groupUniqArrayArray(starts) AS started
-FROM {{ database }}.artifact_links
+FROM {{ database }}.artifact_marks
 GROUP BY artifactId;
 
 -- Events that cost something. Only this view opens the metadata for it.

@@ -135,7 +135,7 @@ def test_erasing_reaches_the_shards_tables(store: Client, settings: Settings, mo
     ArtifactRefresh(store, settings.clickhouse).run_once()
     subject = Subject(Kind.ORGANISATION, "gone")
     erasure = Erasure(store, settings.clickhouse, subject, wait=lambda seconds: None)
-    assert {one.table for one in erasure.count() if one.rows} >= {"events", "artifact_state", "artifacts"}
+    assert {one.table for one in erasure.count() if one.rows} >= {"events", "artifact_state", "artifact_rows"}
     assert not any(one.rows for one in erasure.erase())
     assert store.command("SELECT count() FROM events_local") == 0
     statement = Placement("main").statements("ALTER TABLE db.events DELETE WHERE artifactId = 'a'")

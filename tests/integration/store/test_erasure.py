@@ -15,14 +15,22 @@ from app.artifact_refresh import ArtifactRefresh
 from app.cli.commands import register
 from app.runtime.clock import SystemClock
 from app.runtime.settings import Settings
-from sinks.clickhouse.erasure import LONGEST_LIST, Erasure, Kind, Subject
+from sinks.clickhouse.erasure import BY_ARTIFACT, LONGEST_LIST, Erasure, Kind, Subject
 from tests.integration.store.rows import event_line, insert
 
 pytestmark = pytest.mark.clickhouse
 
 MIDNIGHT, HOUR = 1771113600000, 3_600_000
 GONE, STAYS = "it's 100 % \\ ü %(id)s", "org_stays"
-ALL = ("events", "artifact_links", "artifact_state", "artifacts", "snapshots_hourly", "snapshots_daily")
+OF_ARTIFACTS = ("events", *BY_ARTIFACT[2:-1])
+OF_ORGANISATIONS = (
+    "events",
+    "snapshots_hourly",
+    "snapshots_daily",
+    "hourly_figures",
+    "minute_figures",
+    "artifact_hours",
+)
 
 
 def put(store: Client, *lines: dict[str, Any]) -> None:
@@ -86,32 +94,32 @@ def test_every_table_that_knows_a_name_or_an_id_is_looked_into(store: Client, se
 def test_an_organisation_goes_with_artifacts_snapshots_and_name(filled: Client, settings: Settings) -> None:
     subject = Subject(Kind.ORGANISATION, GONE)
     found = counts(Erasure(filled, settings.clickhouse, subject))
-    assert (found["events"], found["artifacts"], found["organization_names"]) == (4, 2, 1)
+    assert (found["events"], found["artifact_rows"], found["organization_names"]) == (4, 2, 1)
     assert found["snapshots_hourly"] and found["snapshots_daily"]
     platform = filled.command("SELECT sum(events) FROM snapshots_hourly FINAL WHERE scope = 'platform'")
     erase(filled, settings, subject)
     assert ids(filled, "events") == {"b1", "b2", "c1"}
-    assert {row[0] for table in ALL[:1] + ALL[4:] for row in filled.query(
+    assert {row[0] for table in OF_ORGANISATIONS for row in filled.query(
         f"SELECT DISTINCT organizationId FROM {table}").result_rows} == {"", STAYS}  # fmt: skip
     assert filled.query("SELECT name FROM organization_names FINAL").result_rows == [("Stays",)]
     # Neither what workers compute again brings anything back, nor does a whole platform's past change.
     compute_again = ArtifactRefresh(filled, settings.clickhouse)
     compute_again.run_once()
-    for table in ALL[1:4]:
+    for table in OF_ARTIFACTS[1:]:
         assert not ids(filled, table) & {"a1", "a2"}, table
     assert filled.command("SELECT sum(events) FROM snapshots_hourly FINAL WHERE scope = 'platform'") == platform
 
 
 def test_a_coach_goes_with_their_artifacts_in_every_organisation(filled: Client, settings: Settings) -> None:
     erase(filled, settings, Subject(Kind.COACH, "anna"))
-    for table in ALL[:4]:
+    for table in OF_ARTIFACTS:
         assert ids(filled, table) - {"", "c1"} == {"a2", "b2"}, table
     assert filled.command("SELECT count() FROM events WHERE artifactId = ''") == 1
 
 
 def test_an_artifact_goes_and_only_that(filled: Client, settings: Settings) -> None:
     erase(filled, settings, Subject(Kind.ARTIFACT, "a1"))
-    for table in ALL[:4]:
+    for table in OF_ARTIFACTS:
         assert ids(filled, table) >= {"a2", "b1", "b2"}, table
         assert "a1" not in ids(filled, table)
 
@@ -122,7 +130,7 @@ def test_more_artifacts_than_fit_into_a_statement(store: Client, settings: Setti
     put(store, *({"artifactId": f"{long}{number}", "organizationId": GONE} for number in range(many)))
     ArtifactRefresh(store, settings.clickhouse).run_once()
     found = counts(Erasure(store, settings.clickhouse, Subject(Kind.ORGANISATION, GONE)))
-    assert (found["events"], found["artifacts"]) == (many, many)
+    assert (found["events"], found["artifact_rows"]) == (many, many)
     erase(store, settings, Subject(Kind.ORGANISATION, GONE))
 
 
@@ -137,7 +145,7 @@ def test_rows_that_a_worker_writes_meanwhile_are_deleted_too(filled: Client, set
     erasure = Erasure(filled, settings.clickhouse, Subject(Kind.ORGANISATION, GONE), wait=writes)
     erasure.count()
     assert not any(one.rows for one in erasure.erase())
-    assert "a3" not in ids(filled, "artifacts")
+    assert "a3" not in ids(filled, "artifact_rows")
 
 
 @pytest.fixture
@@ -166,14 +174,14 @@ def test_the_command_counts_asks_and_deletes(
     refused = voicemon("--coach", "anna", input="n\n")
     assert refused.exit_code == 1
     assert "Delete" in refused.stdout
-    assert "a1" in ids(filled, "artifacts")
+    assert "a1" in ids(filled, "artifact_rows")
     done = voicemon("--coach", "anna", "--yes", "--json")
     assert done.exit_code == 0, done.output
     answer = json.loads(done.stdout)
     assert (answer["coach"], answer["dryRun"]) == ("anna", False)
     events = next(table for table in answer["tables"] if table["table"] == "events")
     assert (events["before"], events["after"]) == (3, 0)
-    assert "a1" not in ids(filled, "artifacts")
+    assert "a1" not in ids(filled, "artifact_rows")
     assert "Nothing is stored" in voicemon("--coach", "anna", "--yes").stdout
 
 

@@ -131,6 +131,12 @@ def test_changed_retention_settings_alter_the_tables_and_the_views(store: Client
         "hour_activity",
         "snapshots_hourly",
         "snapshots_daily",
+        "hourly_figures",
+        "daily_figures",
+        "minute_figures",
+        "minute_activity",
+        "artifact_hours",
+        "error_events",
     ]
     assert result.retention[0] == RetentionChange("events", 17641, 25)
     tables = ddl(store, settings)

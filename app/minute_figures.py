@@ -1,0 +1,130 @@
+"""Keeps the figures of single minutes up to date with the stored events while a worker runs."""
+
+import asyncio
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
+
+import structlog
+from clickhouse_connect.driver.client import Client
+
+from app.domain.windows import HOUR_MS, MINUTE_MS
+from app.queries.known_minutes import minutes_statement
+from app.queries.spans import KEPT_HOURS
+from app.queries.statements import statement
+from app.runtime.clock import Clock
+from app.runtime.errors import SinkUnavailable
+from app.runtime.settings import Settings
+from sinks.clickhouse.client import DURABLE_INSERT, StoreError, clear_errors, connect
+
+log = structlog.get_logger(__name__)
+
+INTERVAL_SECONDS: Final = 5.0
+# A run that took long is followed by a longer rest: it shares the machine with the ingestion.
+REST: Final = 4
+LONGEST_REST_SECONDS: Final = 60.0
+MINUTES_OF_A_STATEMENT: Final = 60
+FIRST_LOOK_MS: Final = 24 * HOUR_MS
+OVERLAP_MS: Final = 120_000
+MINUTE_SECONDS: Final = MINUTE_MS // 1000
+
+
+class MinuteFigures:
+    """Works out the minutes whose events have settled; any number of them at once write the same rows."""
+
+    def __init__(self, client: Client, settings: Settings, clock: Clock) -> None:
+        self._client = client
+        self._settings = settings
+        self._clock = clock
+        self._settle_ms = round(settings.rollup.settle_seconds * 1000)
+        self._looked_ms: int | None = None
+
+    def run_once(self) -> int:
+        """Number of minutes worked out: all of the visible ones that are missing or have changed.
+
+        Raises SinkUnavailable if ClickHouse does not answer, StoreError if it refuses; then the next run begins where
+        this one did.
+        """
+        with clear_errors(self._settings.clickhouse):
+            store_ms, first_late_ms = self._late()
+            due = self._due(first_late_ms)
+            for minutes in _together(sorted(due)):
+                self._compute(minutes, [due[minute] for minute in minutes])
+            self._looked_ms = store_ms
+        return len(due)
+
+    def close(self) -> None:
+        """The connection is closed."""
+        self._client.close()
+
+    def _late(self) -> tuple[int, int | None]:
+        """The store's time, and since when to look for artifacts that got a late event, None if there is none."""
+        [(store_ms,)] = self._client.query("SELECT toUnixTimestamp64Milli(now64(3, 'UTC'))").result_rows
+        overlap_ms = FIRST_LOOK_MS if self._looked_ms is None else self._settle_ms + OVERLAP_MS
+        since_ms = (store_ms if self._looked_ms is None else self._looked_ms) - overlap_ms
+        [(is_any,)] = self._client.query(
+            "SELECT count() > 0 FROM late_artifacts "
+            "WHERE stored_at >= fromUnixTimestamp64Milli({since_ms:Int64}, 'UTC')",
+            parameters={"since_ms": since_ms},
+        ).result_rows
+        return store_ms, since_ms if is_any else None
+
+    def _due(self, first_late_ms: int | None) -> dict[int, int]:
+        """Minutes to work out, in epoch seconds, with the time of their latest row in milliseconds."""
+        now_ms = self._clock.now_ms()
+        from_ms = max(0, now_ms - min(KEPT_HOURS, self._settings.retention.events_hours) * HOUR_MS)
+        # A minute that is hidden in part would be worked out for its visible events only.
+        from_s, to_s = -(-from_ms // MINUTE_MS) * MINUTE_SECONDS, now_ms // 1000
+        asked = {"from_s": from_s, "to_s": to_s, "settle_ms": self._settle_ms, "since_ms": first_late_ms or 0}
+        late = "minutes_not_late" if first_late_ms is None else "minutes_late"
+        rows = self._client.query(statement("minutes_due", late_minutes=statement(late)), parameters=asked).result_rows
+        return {int(minute_s): int(stored_ms) for minute_s, stored_ms in rows}
+
+    def _compute(self, minutes: Sequence[int], stored_ms: Sequence[int]) -> None:
+        values: dict[str, Any] = {
+            "now_ms": self._clock.now_ms(),
+            "organization_id": "",
+            "start_ms": minutes[0] * 1000,
+            "end_ms": minutes[-1] * 1000 + MINUTE_MS,
+            "size_ms": MINUTE_MS,
+            "minutes": list(minutes),
+            "stored_ms": list(stored_ms),
+        }
+        self._client.command(minutes_statement(), parameters=values, settings=dict(DURABLE_INSERT))
+
+
+def _together(minutes: Sequence[int]) -> Iterator[Sequence[int]]:
+    """The minutes in groups that lie close to each other."""
+    group: list[int] = []
+    for minute in minutes:
+        if group and minute - group[0] >= MINUTES_OF_A_STATEMENT * MINUTE_SECONDS:
+            yield group
+            group = []
+        group.append(minute)
+    if group:
+        yield group
+
+
+async def keep_minutes(settings: Settings, clock: Clock) -> None:
+    """Work out minutes soon after their events are stored, for ever.
+
+    While ClickHouse does not answer nothing is lost: the next run finds the same minutes.
+    """
+    figures: MinuteFigures | None = None
+    is_failing = False
+    while True:
+        began = time.monotonic()
+        try:
+            if figures is None:
+                figures = MinuteFigures(await asyncio.to_thread(connect, settings.clickhouse), settings, clock)
+            await asyncio.to_thread(figures.run_once)
+            is_failing = False
+        except (SinkUnavailable, StoreError, OSError) as error:
+            if not is_failing:
+                log.warning("Minutes not worked out, trying again", reason=str(error) or type(error).__name__)
+            is_failing = True
+            if figures is not None:
+                figures.close()
+                figures = None
+        rest = REST * (time.monotonic() - began)
+        await asyncio.sleep(min(max(INTERVAL_SECONDS, rest), LONGEST_REST_SECONDS))
