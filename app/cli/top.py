@@ -6,9 +6,10 @@ import sys
 import termios
 import time
 import tty
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Thread
 from typing import Annotated
 
 import msgspec
@@ -23,6 +24,9 @@ from app.cli.top_screen import screen
 from app.runtime.errors import VoicemonError
 from app.runtime.settings import Settings
 from app.runtime.worker_client import WorkerClient
+
+REDRAW_SECONDS = 0.5
+"""Ages grow, and the window may have another size."""
 
 Once = Annotated[bool, typer.Option("--once", help="Print it once and end.")]
 Json = Annotated[bool, typer.Option("--json", help="Print it once as one JSON object.")]
@@ -57,18 +61,41 @@ def top(  # noqa: PLR0913, PLR0917  (one parameter for each option)
 
 def _follow(client: WorkerClient, organization: str | None, interval: float) -> None:
     """Show it again and again until the user has enough; a worker that goes away is waited for."""
-    found: Overview | None = ask_overview(client, organization)
-    problem = ""
+    looks = _Looks(lambda: ask_overview(client, organization), interval)
     with _keys() as is_over, Live(screen=True, auto_refresh=False) as live:
         while True:
-            if found is not None:
-                live.update(screen(found, _now_ms(), problem), refresh=True)
-            if is_over(interval):
+            found, problem = looks.latest()
+            live.update(screen(found, _now_ms(), problem), refresh=True)
+            if is_over(REDRAW_SECONDS):
                 return
+
+
+class _Looks:
+    """Asks again and again beside the screen, which follows keys and its size also while a worker does not answer."""
+
+    def __init__(self, ask: Callable[[], Overview], interval: float) -> None:
+        """The first answer is waited for. Raises what `ask` raises."""
+        self._ask, self._interval = ask, interval
+        self._latest: tuple[Overview, str] = (ask(), "")
+        self._failure: Exception | None = None
+        # It must not hold up the end: a request can take its time.
+        Thread(target=self._go_on, daemon=True).start()
+
+    def latest(self) -> tuple[Overview, str]:
+        """The last answer, and why there is no newer one. Raises what is no trouble of a worker."""
+        if self._failure is not None:
+            raise self._failure
+        return self._latest
+
+    def _go_on(self) -> None:
+        while self._failure is None:
+            time.sleep(self._interval)
             try:
-                found, problem = ask_overview(client, organization), ""
+                self._latest = (self._ask(), "")
             except VoicemonError as error:
-                problem = str(error)
+                self._latest = (self._latest[0], str(error))
+            except Exception as error:  # noqa: BLE001  (raised again where it is seen)
+                self._failure = error
 
 
 class _Keys:
