@@ -35,6 +35,14 @@ class Task(msgspec.Struct):
         return without_security(settings, self.bootstrap)
 
 
+class Sample(msgspec.Struct, rename="camel"):
+    """The state of a run some seconds after its start; `rss_bytes` is the memory of the process at that moment."""
+
+    seconds: float
+    events: int
+    rss_bytes: int
+
+
 class Result(msgspec.Struct):
     """A measured run over the whole topic.
 
@@ -49,6 +57,7 @@ class Result(msgspec.Struct):
     cpu_seconds: float
     peak_rss_bytes: int
     state_share: float | None = None
+    samples: list[Sample] = []
 
     @property
     def events_per_second(self) -> float:
@@ -99,6 +108,15 @@ class Lap:
 def peak_rss_bytes() -> int:
     """Most memory that this process has had, 0 where the system does not tell."""
     # Not getrusage: after a fork its figure starts with the parent's peak.
+    return _memory("VmHWM:")
+
+
+def rss_bytes() -> int:
+    """Memory that this process has now, 0 where the system does not tell."""
+    return _memory("VmRSS:")
+
+
+def _memory(name: str) -> int:
     status = Path("/proc/self/status")
     lines = status.read_text().splitlines() if status.exists() else []
-    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:")), 0)
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith(name)), 0)

@@ -9,7 +9,7 @@ import msgspec
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from app.bench.events import Load
-from app.bench.lap import Result, Task
+from app.bench.lap import Result, Sample, Task
 from app.bench.run import START_SECONDS, filled, measure, task_of
 from app.runtime.errors import VoicemonError
 from app.runtime.settings import Settings
@@ -27,17 +27,22 @@ STORE_TITLES = {
 
 
 class StoreSummary(msgspec.Struct, rename="camel"):
-    """Median figures of a contender's runs; a ratio is None where the other was not measured."""
+    """Median figures of a contender's runs; a ratio is None where the other was not measured.
+
+    `samples` show how a worker's last run went on.
+    """
 
     contender: str
     title: str
     runs: int
     events: int
+    seconds: float
     rows_per_second: float
     cpu_us_per_event: float
     ratio_to_engine: float | None
     times_plain: float | None
     peak_rss_bytes: int
+    samples: list[Sample]
 
 
 class StoreReport(msgspec.Struct, rename="camel"):
@@ -105,11 +110,13 @@ def _summaries(found: dict[str, list[Result]]) -> list[StoreSummary]:
             title=STORE_TITLES[name],
             runs=len(runs),
             events=runs[0].counted,
+            seconds=median(run.seconds for run in runs),
             rows_per_second=speeds[name],
             cpu_us_per_event=median(run.cpu_us for run in runs),
             ratio_to_engine=speeds[name] / engine if engine else None,
             times_plain=speeds[name] / plain if plain else None,
             peak_rss_bytes=max(run.peak_rss_bytes for run in runs),
+            samples=runs[-1].samples,
         )
         for name, runs in found.items()
     ]

@@ -6,11 +6,12 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from typing import Any
 
+import msgspec
 import orjson
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from clickhouse_connect.driver.client import Client
 
-from app.bench.lap import Lap, Result, Task
+from app.bench.lap import Lap, Result, Sample, Task, rss_bytes
 from app.bench.worker import LapTelemetry, run_worker, worker_settings
 from app.domain.events import AgeLimits, Anomalies, Metadata, decode_event
 from app.main import FETCH_BYTES
@@ -30,6 +31,7 @@ TEXTS = (
 )  # fmt: skip
 NUMBERS = ("stageStartedAt", "stageCompletedAt", "durationMs")
 METADATA = Metadata.__struct_encode_fields__
+SAMPLE_SECONDS = 10.0
 PLACE = ("source_partition", "source_offset", "append_time_ms")
 COLUMNS = ("eventId", "eventType", "timestamp", *TEXTS, *NUMBERS, "metadata", *PLACE)
 
@@ -156,11 +158,12 @@ def _values(event: dict[str, Any], record: Any) -> list[Any]:
 
 
 class StoredTelemetry(LapTelemetry):
-    """The clock runs from the first slice counted until every accepted row is stored."""
+    """The clock runs from the first slice counted until every accepted row is stored; memory is noted now and then."""
 
     def __init__(self, lap: Lap) -> None:
         super().__init__(lap)
         self.rows = 0
+        self.samples: list[Sample] = []
 
     def events_counted(self, accepted: int, duplicates: int, late: int) -> None:
         """A slice of the log was counted."""
@@ -175,8 +178,11 @@ class StoredTelemetry(LapTelemetry):
         self._look()
 
     def _look(self) -> None:
-        if self.seen >= self.lap.events and self.rows >= self.accepted:
-            self.finish(self.lap.result(self.accepted))
+        is_done = self.seen >= self.lap.events and self.rows >= self.accepted
+        if is_done or self.lap.elapsed >= SAMPLE_SECONDS * (len(self.samples) + 1):
+            self.samples.append(Sample(self.lap.elapsed, self.rows, rss_bytes()))
+        if is_done:
+            self.finish(msgspec.structs.replace(self.lap.result(self.accepted), samples=self.samples))
 
 
 async def whole_worker(task: Task) -> Result:

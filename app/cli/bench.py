@@ -61,6 +61,9 @@ def sink(  # noqa: PLR0913, PLR0917 - an option each
     partitions: Annotated[int, typer.Option(min=1, help="Partitions of the log.")] = 4,
     rounds: Annotated[int, typer.Option(min=1, help="Runs of each contender, in turn.")] = 3,
     only: Annotated[str, typer.Option(help=f"Comma-separated: {', '.join(STORE_TITLES)}.")] = ",".join(STORE_TITLES),
+    worker: Annotated[
+        bool, typer.Option("--worker", help="A whole worker alone, once, with its memory every 10 s.")
+    ] = False,
     here: Annotated[
         bool, typer.Option("--configured", help="Use the Kafka and ClickHouse of the settings, not ones of its own.")
     ] = False,
@@ -70,7 +73,7 @@ def sink(  # noqa: PLR0913, PLR0917 - an option each
 
     Every run has a process and a database of its own. The clock stops when the last row is durable.
     """
-    names = _chosen(only, STORE_TITLES)
+    names, rounds = (["worker"], 1) if worker else (_chosen(only, STORE_TITLES), rounds)
     settings = Settings.from_environment()
     configure_logs("WARNING", json_lines=False)
     with contextlib.ExitStack() as cleanup:
@@ -90,6 +93,16 @@ def _print_stores(report: StoreReport) -> None:
         "engine alone: the same bytes, prepared before. plain loop: parse, insert rows, commit. µs CPU: processor"
     )
     typer.echo("time of one event in the contender's process, without ClickHouse's. MiB: peak memory of the process.")
+    for summary in report.contenders:
+        if summary.samples:
+            _print_samples(summary)
+
+
+def _print_samples(summary: StoreSummary) -> None:
+    speed = f"{summary.rows_per_second:,.0f} events/s"
+    typer.echo(f"{summary.title}: {summary.events:,} events in {summary.seconds:.1f} s, {speed}")
+    rows = [(f"{at.seconds:.0f}", at.events, f"{at.rss_bytes / MIB:.0f}") for at in summary.samples]
+    print_table("Rows stored and memory of the process", ("s", "rows", "MiB"), rows)
 
 
 def _store_row(summary: StoreSummary) -> list[object]:

@@ -5,8 +5,11 @@ Run on a quiet machine, with a broker and a ClickHouse of the local stack:
     voicemon stack up --ports auto --data DIR
     python -m tests.bench.latency --bootstrap HOST:PORT --clickhouse URL --rate 1000 --seconds 15
 
-Events go out through the publisher; ten probes a second carry an organisation of their own, whose figure is polled
-until it moves. Latencies count from the call of `publish`; ClickHouse's from the event's time to `stored_at`.
+Events go out through the publisher; ten probes a second carry an organisation of their own. Percentiles are printed of
+
+- `live_seconds`: from the call of `publish` until the live figure of the probe's organisation shows it,
+- `row_seconds`: from there until a reader of ClickHouse sees the probe's row, asked for ten times a second,
+- `stored_seconds`: from the time of each event, probe or not, until its `stored_at`.
 """
 
 import argparse
@@ -29,6 +32,7 @@ TICK_SECONDS = 0.01
 PROBE_SECONDS = 0.1
 POLL_SECONDS = 0.01
 DEADLINE_SECONDS = 10.0
+PROBES_STORED = "SELECT DISTINCT organizationId FROM events WHERE organizationId IN {waiting:Array(String)}"
 
 
 async def keep_rate(publisher: Publisher, rate: float, seconds: float) -> int:
@@ -57,19 +61,55 @@ async def probe(publisher: Publisher, session: aiohttp.ClientSession, url: str, 
     return DEADLINE_SECONDS
 
 
-async def measure(settings: Settings, rate: float, seconds: float) -> tuple[int, list[float]]:
-    """Events published, and the latencies of the probes."""
+class Rows:
+    """When the rows of probes are seen."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._client = connect(settings.clickhouse)
+        self._published: dict[str, float] = {}
+        self.seconds: list[float] = []
+
+    def expect(self, number: int) -> None:
+        """The probe is published now."""
+        self._published[f"probe-{number}"] = time.perf_counter()
+
+    async def look(self) -> None:
+        """Look for rows until cancelled, or all are there."""
+        while True:
+            asked = {"waiting": list(self._published)}
+            found = await asyncio.to_thread(self._client.query, PROBES_STORED, parameters=asked)
+            now = time.perf_counter()
+            self.seconds += [now - self._published.pop(name) for (name,) in found.result_rows]
+            await asyncio.sleep(PROBE_SECONDS)
+
+    async def end(self, looking: "asyncio.Task[None]") -> None:
+        """Wait for the last rows; one that does not come counts with the deadline."""
+        deadline = time.perf_counter() + DEADLINE_SECONDS
+        while self._published and time.perf_counter() < deadline:  # noqa: ASYNC110  (the other task empties it)
+            await asyncio.sleep(PROBE_SECONDS)
+        looking.cancel()
+        await asyncio.gather(looking, return_exceptions=True)
+        self.seconds += [DEADLINE_SECONDS] * len(self._published)
+        self._client.close()
+
+
+async def measure(settings: Settings, rate: float, seconds: float) -> tuple[int, list[float], list[float]]:
+    """Events published, and the latencies of the probes: until counted, until their row is seen."""
     publisher = Publisher(settings.kafka.bootstrap, settings.kafka.topic_prefix)
     url = f"http://127.0.0.1:{settings.web.port}/api/v1/metrics/realtime"
+    rows = Rows(settings)
+    looking = asyncio.create_task(rows.look())
     async with aiohttp.ClientSession() as session:
         load = asyncio.create_task(keep_rate(publisher, rate, seconds))
         probes = []
         while not load.done():
+            rows.expect(len(probes))
             probes.append(asyncio.create_task(probe(publisher, session, url, len(probes))))
             await asyncio.sleep(PROBE_SECONDS)
         found = list(await asyncio.gather(*probes))
+    await rows.end(looking)
     await asyncio.to_thread(publisher.close, 10.0)
-    return load.result() + len(found), found
+    return load.result() + len(found), found, rows.seconds
 
 
 def stored_latencies(settings: Settings, count: int) -> dict[str, float]:
@@ -107,11 +147,13 @@ def main() -> None:
     )
     with tempfile.TemporaryDirectory() as folder, worker_process(settings, Path(folder)) as worker:
         asyncio.run(worker.until_ready())
-        published, visible = asyncio.run(measure(worker.settings, asked.rate, asked.seconds))
+        published, live, rows = asyncio.run(measure(worker.settings, asked.rate, asked.seconds))
         result = {
             "published": published,
-            "probes": len(visible),
-            "visible_seconds": percentiles(visible),
+            "rate": round(published / asked.seconds),
+            "probes": len(live),
+            "live_seconds": percentiles(live),
+            "row_seconds": percentiles(rows),
             "stored_seconds": stored_latencies(worker.settings, published),
             "exit_code": worker.end(),
         }

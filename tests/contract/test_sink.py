@@ -140,6 +140,11 @@ async def test_a_batch_whose_rows_the_store_has_lost_is_stored_again(store: Stor
     assert store.offsets() == list(range(100))
 
 
+async def test_a_row_twice_in_one_batch_is_seen_once(store: Store) -> None:
+    await store.sink.write(batch([row(offset) for offset in (0, 0, 1, 2, 1)]))
+    assert store.offsets() == [0, 1, 2]
+
+
 async def test_overlapping_batches_show_each_row_once(store: Store) -> None:
     await store.sink.write(batch([row(offset) for offset in range(60)]))
     await store.sink.write(batch([row(offset) for offset in range(30, 100)]))
