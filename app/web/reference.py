@@ -33,8 +33,9 @@ OF_THE_WORKER: Final = (
         path="/api/v1/stream",
         summary="Live figures and events",
         description="Server-sent events: `counters` every second (as the live counters), `events` (a list, as events "
-        "are listed), `recovering` instead of counters that are not complete, `gap` when events were left out, "
-        "`heartbeat` every 15 seconds. Send `Last-Event-ID` to get what was missed; an event may then come twice.",
+        "are listed), `recovering` instead of counters that are not complete, `following` from when on no event is "
+        "left out unless a `gap` says so, `heartbeat` every 15 seconds. Send `Last-Event-ID` to get what was missed; "
+        "an event may come twice.",
         parameters=ScopeParameters,
         media="text/event-stream",
     ),
