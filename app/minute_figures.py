@@ -21,8 +21,8 @@ log = structlog.get_logger(__name__)
 
 INTERVAL_SECONDS: Final = 5.0
 # A run that took long is followed by a longer rest: it shares the machine with the ingestion.
-REST: Final = 4
-LONGEST_REST_SECONDS: Final = 60.0
+REST: Final = 20
+LONGEST_REST_SECONDS: Final = 300.0
 MINUTES_OF_A_STATEMENT: Final = 60
 FIRST_LOOK_MS: Final = 24 * HOUR_MS
 OVERLAP_MS: Final = 120_000

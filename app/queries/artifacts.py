@@ -151,7 +151,7 @@ def _rows(client: Client, list_: _List, parameters: Any, filters: dict[str, Any]
     while len(found) < wanted:
         values = filters | {"now_ms": now_ms, "before": after.time_ms, "before_id": after.id, "limit": most}
         listed = [_Listed(*row) for row in client.query(asked, parameters=values).result_rows]
-        for group in _groups(listed, wanted):
+        for group in _groups(list(dict.fromkeys(listed)), wanted):
             found |= _latest(client, group)
             if len(found) >= wanted:
                 break

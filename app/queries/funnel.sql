@@ -8,17 +8,17 @@ SELECT {{ reached }}
 FROM (
     SELECT groupBitOr(stages) AS reached
     FROM (
-        SELECT artifact, stages
+        SELECT reinterpretAsUInt128(artifact) AS artifact_number, stages
         FROM artifact_hours
         WHERE hour >= first_hour AND hour < last_hour
           AND ({organization_id:String} = '' OR organizationId = {organization_id:String})
         UNION ALL
-        SELECT sipHash128(artifactId), toUInt8({{ stage_bit }})
+        SELECT reinterpretAsUInt128(sipHash128(artifactId)), toUInt8({{ stage_bit }})
         FROM events
         WHERE ts >= fromUnixTimestamp64Milli(from_ms, 'UTC') AND ts < fromUnixTimestamp64Milli({end_ms:Int64}, 'UTC')
           AND (ts < first_hour OR ts >= last_hour)
           AND ({organization_id:String} = '' OR organizationId = {organization_id:String})
           AND artifactId != ''
     )
-    GROUP BY artifact
+    GROUP BY artifact_number
 )
