@@ -9,6 +9,8 @@ from clickhouse_connect.driver.client import Client
 from agents.roll_up import RollUp
 from app.artifact_refresh import COLUMNS, refreshed_row
 from app.domain.windows import DAY_MS, HOUR_MS
+from app.minute_figures import MinuteFigures
+from app.open_artifacts import OpenArtifacts
 from app.runtime.settings import Settings
 from sinks.clickhouse.schema import migrate
 
@@ -56,6 +58,11 @@ def fill(client: Client, settings: Settings, events: int, organizations: int, sa
     say("computing snapshots")
     RollUp(client, settings, FixedClock(now_ms)).run_once(now_ms)
     _fold(client, say)
+    say("working out minutes")
+    MinuteFigures(client, settings, FixedClock(now_ms)).run_once()
+    totals = OpenArtifacts(client)
+    totals.start()
+    totals.publish()
     _settle(client, say)
     return now_ms
 
