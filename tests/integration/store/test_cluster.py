@@ -18,6 +18,10 @@ from app.artifact_cleanup import TABLES, ArtifactCleanup
 from app.artifact_refresh import ArtifactRefresh
 from app.copies import CopyRemoval
 from app.domain.recount import recount
+from app.minute_figures import MinuteFigures
+from app.queries.distributions import channels, confidence, funnel
+from app.queries.fields import RangeParameters
+from app.queries.minutes import minutes
 from app.runtime.settings import ClickHouseSettings, RetentionSettings, RollupSettings, Settings
 from sinks.clickhouse.client import cluster_settings
 from sinks.clickhouse.erasure import Erasure, Kind, Subject
@@ -99,6 +103,12 @@ def test_a_cluster_gives_the_same_figures_as_a_single_server(store: Client, sett
     assert store.command("SELECT count() FROM events_at(now_ms = 0)") == store.command(
         "SELECT count() FROM events_local FINAL"
     )
+    kept = MinuteFigures(store, settings, clock)
+    span = RangeParameters(start_time=clock.now - 30 * 3_600_000, end_time=clock.now)
+    before = [ask(store, span, clock.now) for ask in (minutes, funnel, channels, confidence)]
+    assert kept.run_once() > 100
+    assert [ask(store, span, clock.now) for ask in (minutes, funnel, channels, confidence)] == before
+    assert kept.run_once() == 0
     assert migrate(store, settings).applied == ()
 
 

@@ -16,9 +16,13 @@ from app.audit.store_check import ExpectedRows, Scope, compare_store
 from app.copies import CopyRemoval
 from app.domain.event_model import AgeLimits, Anomalies
 from app.domain.lenient_decode import decode_leniently
+from app.minute_figures import MinuteFigures
 from app.queries.artifacts import artifact
+from app.queries.distributions import funnel
 from app.queries.events import EventsParameters, recent_events
+from app.queries.fields import RangeParameters
 from app.queries.history import historical_metrics
+from app.queries.minutes import minutes
 from app.queries.stored_event import StoredEvent
 from app.queries.timeline import ArtifactParameters, timeline
 from app.runtime.settings import Settings
@@ -79,12 +83,20 @@ def test_copies_under_keys_of_their_own_are_removed_and_their_hours_computed_aga
     for line in [*(reversed(lines) if is_first_stored_last else lines), other]:
         insert(store, [line])
     run(roll_up, clock)
+    figures = MinuteFigures(store, settings, clock)
+    assert figures.run_once() == 2
     assert CopyRemoval(store, settings).run_once() == 2
     again = run(roll_up, clock)
     assert (again.hours, again.days) == ((MIDNIGHT, MIDNIGHT + 2 * HOUR), (MIDNIGHT,))
     ArtifactRefresh(store, settings.clickhouse).run_once()
+    figures.run_once()
 
     now = MIDNIGHT + 3 * HOUR
+    for start, artifacts in ((MIDNIGHT, 1), (MIDNIGHT + 2 * HOUR, 0)):
+        span = RangeParameters(start_time=start, end_time=start + HOUR - 1)
+        assert [stage.artifacts for stage in funnel(store, span, now).stages] == [0, 0, artifacts, 0, 0, 0]
+        claims = sum(row.claims_extraction_successes for row in minutes(store, span, now).minutes)
+        assert claims == 2 * artifacts
     wanted = {lines[0]["eventId"]: "first", other["eventId"]: UNSET}
     for events in (
         recent_events(store, EventsParameters(), now).page,
