@@ -107,12 +107,12 @@ def main() -> None:
         for _ in range(asked.rounds):
             for way in ways:
                 found[way].append(spent(stack, settings, way, sent, options) / asked.events * 1e6)
-    least = {way: min(times) for way, times in found.items()}
+    usual = {way: median(times) for way, times in found.items()}
     result = {
         "events": asked.events,
-        "usPerEvent": {way or "all views": round(median(times), 3) for way, times in found.items()},
-        "leastUsPerEvent": {way or "all views": round(value, 3) for way, value in least.items()},
-        "shareOfInsert": {way: round(1 - value / least[""], 3) for way, value in least.items() if way},
+        "usPerEvent": {way or "all views": round(value, 3) for way, value in usual.items()},
+        "leastUsPerEvent": {way or "all views": round(min(times), 3) for way, times in found.items()},
+        "shareOfInsert": {way: round(1 - value / usual[""], 3) for way, value in usual.items() if way},
     }
     sys.stdout.write(json.dumps(result, indent=2) + "\n")
 

@@ -23,6 +23,7 @@ from app.runtime.kafka_rights import Needs, missing_rights
 from app.runtime.log_position import group_lag
 from app.runtime.log_reader import log_reader
 from app.runtime.settings import ClickHouseSettings, KafkaSettings
+from app.runtime.sole_run import RunsElsewhere, sole_run
 from app.runtime.topics import Topics
 from sinks.memory import MemorySink
 from tests.secured_kafka import CREATE, DESCRIBE, GROUP, READ, TOPIC, WRITE, SecuredKafka, running_secured_kafka
@@ -58,6 +59,10 @@ async def test_a_worker_and_publishers_log_in_with_scram_over_tls(kafka: Secured
 
         await eventually(counted, "both events are counted")
         assert worker.end() == 0, worker.log.read_text()[-3000:]
+    async with sole_run(settings.kafka, Topics("scram_").dead_letters, "scram_retry"):
+        with pytest.raises(RunsElsewhere):
+            async with sole_run(settings.kafka, Topics("scram_").dead_letters, "scram_retry"):
+                pytest.fail("two are inside")
     assert "open-sesame" not in worker.log.read_text()
     prefixed = login.model_copy(update={"topic_prefix": "scram_"})
     assert sum(end for _, end in (await group_lag(prefixed)).values()) == 2
