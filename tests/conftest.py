@@ -1,5 +1,6 @@
 """Services, names of their own for every test, and no sockets where no marker allows them."""
 
+import signal
 import uuid
 from collections.abc import Iterator
 
@@ -20,6 +21,9 @@ CHOICE = pytest.StashKey[services.Choice]()
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
+    # Where a shell started the tests in the background it ignores Ctrl-C, and so would every program that they start.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     # asyncio wakes its loop through a pair of unix sockets.
     config.option.allow_unix_socket = True
     config.stash[CHOICE] = services.choose(Settings.from_environment().test, services.docker_answers)

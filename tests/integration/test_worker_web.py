@@ -73,7 +73,9 @@ async def test_live_figures_say_their_window_scope_and_age(worker: WorkerProcess
     reply = await fetch(worker, REALTIME)
     now_ms, body = time.time_ns() // 1_000_000, reply.json
     assert reply.status == 200
-    assert set(body) == {*RESULT_FIELDS, "windowStart", "windowEnd", "last60Minutes", "asOf", "stale"}
+    # Other tests share this worker; it says so where one of them had a row refused.
+    found = set(body) - {"refusedByStore"}
+    assert found == {*RESULT_FIELDS, "windowStart", "windowEnd", "last60Minutes", "asOf", "stale"}
     assert set(body["last60Minutes"]) == set(RESULT_FIELDS)
     assert body["windowStart"] % HOUR_MS == 0
     assert body["windowEnd"] == body["windowStart"] + HOUR_MS

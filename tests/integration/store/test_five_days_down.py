@@ -41,7 +41,8 @@ def test_every_hour_and_day_is_caught_up_the_hour_of_the_stop_included(client: C
     plain = settings.model_copy(update={"retention": RetentionSettings(), "rollup": RollupSettings(settle_seconds=0)})
     migrate(client, plain)
     now = time.time_ns() // 1_000_000
-    stop = now - DOWN_MS
+    # In the middle of an hour, so that part of its events came before.
+    stop = now - DOWN_MS - (now - DOWN_MS) % HOUR_MS + HOUR_MS // 2
     first = stop - stop % HOUR_MS - 3 * HOUR_MS
     rng = random.Random(5)
     events = [event(rng, first)] + [event(rng, rng.randrange(first, now - HOUR_MS)) for _ in range(700)]
