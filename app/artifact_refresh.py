@@ -1,23 +1,19 @@
 """Keeps the table of artifacts up to date with the stored events while a worker runs."""
 
-import asyncio
-import time
 from collections.abc import Iterator
 from typing import Any, Final
 
 import msgspec
-import structlog
 from clickhouse_connect.driver.client import Client
 
 from app.domain.artifacts import ArtifactEvent, ArtifactState, fold_artifact
+from app.keeping import Pace, keep_up
 from app.open_artifacts import OpenArtifacts
-from app.runtime.errors import SinkUnavailable
 from app.runtime.settings import ClickHouseSettings, Settings
-from sinks.clickhouse.client import DURABLE_INSERT, StoreError, clear_errors, connect
+from sinks.clickhouse.client import DURABLE_INSERT, clear_errors
 
-log = structlog.get_logger(__name__)
-
-INTERVAL_SECONDS: Final = 1.0
+# A single slow look, such as the first of a cold store, must not leave the table old for a quarter of a minute.
+PACE: Final = Pace(shortest=1.0, times=4, longest=3.0)
 PAGE: Final = 5000
 # A block becomes visible after its stored_at was taken: as a rule at once, but a slow insert takes its time. Every
 # look goes back a little, now and then one goes back by far, and some follow the last change.
@@ -25,10 +21,6 @@ OVERLAP_MS: Final = 2_000
 WIDE_OVERLAP_MS: Final = 120_000
 WIDE_EVERY: Final = 60
 LOOKS_AFTER_CHANGE: Final = 3
-# A look that took long is followed by a longer rest: it shares the machine with the ingestion.
-REST: Final = 4
-LONGEST_REST_SECONDS: Final = 3.0
-"""A single slow look, such as the first of a cold store, must not leave the table old for a quarter of a minute."""
 COUNT_BITS: Final = 20
 COLUMNS: Final = ("version", *ArtifactState.__struct_encode_fields__)
 TEXTS: Final = frozenset(
@@ -149,25 +141,6 @@ async def keep_artifacts(settings: Settings) -> None:
 
     While ClickHouse does not answer nothing is lost: the next run begins where the last one ended.
     """
-    refresh: ArtifactRefresh | None = None
-    is_failing = False
-    while True:
-        began = time.monotonic()
-        try:
-            if refresh is None:
-                refresh = ArtifactRefresh(await asyncio.to_thread(connect, settings.clickhouse), settings.clickhouse)
-            await asyncio.to_thread(refresh.run_once)
-            is_failing = False
-        except (SinkUnavailable, StoreError, OSError) as error:
-            if not is_failing:
-                log.warning("Artifacts not brought up to date, trying again", reason=str(error) or type(error).__name__)
-            is_failing = True
-            if refresh is not None:
-                refresh.close()
-                refresh = None
-        await asyncio.sleep(rest_seconds(time.monotonic() - began))
-
-
-def rest_seconds(look_seconds: float) -> float:
-    """How long to rest after a look that took so long."""
-    return min(max(INTERVAL_SECONDS, REST * look_seconds), LONGEST_REST_SECONDS)
+    store = settings.clickhouse
+    complaint = "Artifacts not brought up to date, trying again"
+    await keep_up(store, lambda client: ArtifactRefresh(client, store), PACE, complaint)

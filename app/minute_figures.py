@@ -1,28 +1,20 @@
 """Keeps the figures of single minutes up to date with the stored events while a worker runs."""
 
-import asyncio
-import time
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
-import structlog
 from clickhouse_connect.driver.client import Client
 
 from app.domain.windows import HOUR_MS, MINUTE_MS
+from app.keeping import Pace, keep_up
 from app.queries.known_minutes import minutes_statement
 from app.queries.spans import KEPT_HOURS
 from app.queries.statements import statement
 from app.runtime.clock import Clock
-from app.runtime.errors import SinkUnavailable
 from app.runtime.settings import Settings
-from sinks.clickhouse.client import DURABLE_INSERT, StoreError, clear_errors, connect
+from sinks.clickhouse.client import DURABLE_INSERT, clear_errors
 
-log = structlog.get_logger(__name__)
-
-INTERVAL_SECONDS: Final = 5.0
-# A run that took long is followed by a longer rest: it shares the machine with the ingestion.
-REST: Final = 20
-LONGEST_REST_SECONDS: Final = 300.0
+PACE: Final = Pace(shortest=5.0, times=20, longest=300.0)
 MINUTES_OF_A_STATEMENT: Final = 60
 FIRST_LOOK_MS: Final = 24 * HOUR_MS
 OVERLAP_MS: Final = 120_000
@@ -110,21 +102,5 @@ async def keep_minutes(settings: Settings, clock: Clock) -> None:
 
     While ClickHouse does not answer nothing is lost: the next run finds the same minutes.
     """
-    figures: MinuteFigures | None = None
-    is_failing = False
-    while True:
-        began = time.monotonic()
-        try:
-            if figures is None:
-                figures = MinuteFigures(await asyncio.to_thread(connect, settings.clickhouse), settings, clock)
-            await asyncio.to_thread(figures.run_once)
-            is_failing = False
-        except (SinkUnavailable, StoreError, OSError) as error:
-            if not is_failing:
-                log.warning("Minutes not worked out, trying again", reason=str(error) or type(error).__name__)
-            is_failing = True
-            if figures is not None:
-                figures.close()
-                figures = None
-        rest = REST * (time.monotonic() - began)
-        await asyncio.sleep(min(max(INTERVAL_SECONDS, rest), LONGEST_REST_SECONDS))
+    complaint = "Minutes not worked out, trying again"
+    await keep_up(settings.clickhouse, lambda client: MinuteFigures(client, settings, clock), PACE, complaint)

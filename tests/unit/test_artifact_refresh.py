@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.artifact_refresh import rest_seconds
+from app.artifact_refresh import PACE
 
 
 @pytest.mark.parametrize(
@@ -10,4 +10,4 @@ from app.artifact_refresh import rest_seconds
     [(0.0, 1.0), (0.2, 1.0), (0.5, 2.0), (0.75, 3.0), (4.0, 3.0), (60.0, 3.0)],
 )
 def test_a_slow_look_is_rested_after_but_never_for_long(look: float, rest: float) -> None:
-    assert rest_seconds(look) == rest
+    assert PACE.rest_seconds(look) == rest
