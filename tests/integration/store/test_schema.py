@@ -1,5 +1,6 @@
 import threading
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from clickhouse_connect.driver.client import Client
@@ -7,7 +8,7 @@ from structlog.testing import capture_logs
 from syrupy.assertion import SnapshotAssertion
 
 from app.runtime.settings import RetentionSettings, Settings
-from sinks.clickhouse import templates
+from sinks.clickhouse import schema, templates
 from sinks.clickhouse.client import StoreError
 from sinks.clickhouse.schema import RetentionChange, SchemaError, migrate
 from sinks.clickhouse.templates import Template
@@ -88,14 +89,18 @@ def test_a_newer_schema_is_refused(store: Client, settings: Settings) -> None:
 
 
 def test_two_workers_that_migrate_at_once_do_no_harm(
-    client: Client, new_client: Callable[[], Client], settings: Settings
+    client: Client, new_client: Callable[[], Client], settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    start = threading.Barrier(2)
+    start, pending = threading.Barrier(2), schema._pending
     failures: list[Exception] = []
+
+    def pending_for_both(recorded: Any) -> list[Template]:
+        found = pending(recorded)
+        start.wait(60)  # neither has applied anything before both know what there is to do
+        return found
 
     def work() -> None:
         own = new_client()
-        start.wait(10)
         try:
             migrate(own, settings)
         except (SchemaError, StoreError) as error:
@@ -103,11 +108,13 @@ def test_two_workers_that_migrate_at_once_do_no_harm(
         finally:
             own.close()
 
-    workers = [threading.Thread(target=work) for _ in range(2)]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join(60)
+    with monkeypatch.context() as patch:
+        patch.setattr("sinks.clickhouse.schema._pending", pending_for_both)
+        workers = [threading.Thread(target=work) for _ in range(2)]
+        for worker in workers:
+            worker.start()
+        for worker in workers:
+            worker.join(60)
     assert failures == []
     assert migrate(client, settings).applied == ()
     assert client.command(
