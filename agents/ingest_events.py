@@ -67,6 +67,7 @@ class Slice:
 class Sieve:
     """Decodes records and drops duplicates: the first valid record of an id in its partition is accepted."""
 
+    topic: str
     limits: AgeLimits
     telemetry: Telemetry
     stores_rows: bool = True
@@ -87,7 +88,7 @@ class Sieve:
             try:
                 event = decode_event(record.value, append_ms, limits, anomalies)
             except RejectedEvent as rejected:
-                outcome.letters.append(letter_of(record, rejected.reason.value, rejected.detail))
+                outcome.letters.append(letter_of(self.topic, partition, record, rejected.reason.value, rejected.detail))
                 continue
             key = int_from(event_key(event), "big")
             if offset <= covered:
@@ -134,6 +135,7 @@ class Ingest:
     record counted of each partition.
     """
 
+    topic: str
     counters: CountersTable
     seen: SeenEventsTable
     writer: BatchingWriter
@@ -152,7 +154,7 @@ class Ingest:
     _open: defaultdict[int, deque[tuple[Consumer, Range]]] = field(default_factory=lambda: defaultdict(deque))
 
     def __post_init__(self) -> None:
-        self._sieve = Sieve(self.limits, self.telemetry, self.stores_rows)
+        self._sieve = Sieve(self.topic, self.limits, self.telemetry, self.stores_rows)
 
     async def take(self, new: Range, consumer: Consumer) -> None:
         """Count a range and hand its rows to the sink; a range forgotten meanwhile is left to its next reading.
@@ -278,10 +280,11 @@ class Ingest:
     async def _refused(self, partition: int, rows: Sequence[RefusedRow]) -> list[DeadLetter]:
         """Dead letters of rows that the store refused, with their records as the log holds them."""
         records = await self.reread(partition, [row.offset for row in rows])
-        return [letter_of(records[row.offset], RejectReason.REFUSED_BY_STORE.value, row.message) for row in rows]
+        reason = RejectReason.REFUSED_BY_STORE.value
+        return [letter_of(self.topic, partition, records[row.offset], reason, row.message) for row in rows]
 
 
-def attach(app: RangeApp, ingest: Ingest, topic: str) -> None:
+def attach(app: RangeApp, ingest: Ingest) -> None:
     """Attach the agent; anything unforeseen in it stops the worker without a commit."""
 
     async def ingest_events(stream: Any) -> None:
@@ -293,6 +296,6 @@ def attach(app: RangeApp, ingest: Ingest, topic: str) -> None:
                 await app.crash(error)
                 raise
 
-    app.agent(app.topic(topic, key_serializer="raw", value_serializer="raw"), name="ingest-events", concurrency=1)(
-        ingest_events
-    )
+    app.agent(
+        app.topic(ingest.topic, key_serializer="raw", value_serializer="raw"), name="ingest-events", concurrency=1
+    )(ingest_events)

@@ -95,6 +95,7 @@ def build_app(settings: Settings, outside: Outside) -> Parts:
     limit = settings.kafka.max_message_bytes + DEAD_LETTER_ALLOWANCE
     dead_letters = DeadLetterWriter(outside.producer, topics.dead_letters, limit_bytes=limit)
     ingest = Ingest(
+        topic=topics.events,
         counters=counters,
         seen=seen,
         writer=writer,
@@ -108,7 +109,7 @@ def build_app(settings: Settings, outside: Outside) -> Parts:
         pause=_reject_pause(settings.ingest),
     )
     app.range_policy = _policy(settings, outside, (counters, seen), ingest)
-    ingest_events.attach(app, ingest, topics.events)
+    ingest_events.attach(app, ingest)
     return Parts(app, counters, seen, ingest, writer)
 
 

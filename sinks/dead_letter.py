@@ -47,16 +47,16 @@ class DeadLetter:
     append_time_ms: int
 
 
-def letter_of(record: Any, reason: str, detail: str) -> DeadLetter:
-    """The dead letter of a consumed record."""
+def letter_of(topic: str, partition: int, record: Any, reason: str, detail: str) -> DeadLetter:
+    """The dead letter of a record that was consumed from a partition."""
     return DeadLetter(
         key=record.key,
         value=record.value,
-        headers=record.headers,
+        headers=tuple(record.headers),
         reason=reason,
         detail=detail,
-        topic=record.topic,
-        partition=record.partition,
+        topic=topic,
+        partition=partition,
         offset=record.offset,
         append_time_ms=record.timestamp,
     )

@@ -71,9 +71,9 @@ class Replay:
         ingest = settings.ingest
         limits = AgeLimits(ingest.max_age_hours * HOUR_MS, ingest.max_ahead_seconds * 1000)
         self._horizon_ms = ingest.duplicates_hours * HOUR_MS + limits.max_ahead_ms
-        self._sieve = Sieve(limits, Telemetry())
         topics = Topics(settings.kafka.topic_prefix)
         self._topic = topics.events
+        self._sieve = Sieve(self._topic, limits, Telemetry())
         self._producer = StateProducer(lambda: state_producer(settings.kafka))
         limit = settings.kafka.max_message_bytes + DEAD_LETTER_ALLOWANCE
         self._letters = DeadLetterWriter(self._producer, topics.dead_letters, limit_bytes=limit)
@@ -185,7 +185,9 @@ class Replay:
         if refused:
             records = await read_records(self._settings.kafka, partition, [row.offset for row in refused])
             reason = RejectReason.REFUSED_BY_STORE.value
-            await self._letters.write([letter_of(records[row.offset], reason, row.message) for row in refused])
+            await self._letters.write(
+                [letter_of(self._topic, partition, records[row.offset], reason, row.message) for row in refused]
+            )
             self.result.refused += [(partition, row.offset) for row in refused]
         self._stored_to[partition] = last_offset + 1
 

@@ -9,7 +9,7 @@ THRESHOLDS = (100_000, 50, 50)
 
 
 def loop_fast() -> None:
-    """Make every event loop from now on one of uvloop's, also the one that Faust's consumer thread makes for itself."""
+    """Make every event loop from now on one of uvloop's."""
     asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
 
 

@@ -19,8 +19,10 @@ from faust.types import TP
 from faust.types.tuples import ConsumerMessage
 
 from app.runtime.faults import FaultPoint
+from app.runtime.loop_worker import LoopWorker, OnLoop
 from app.runtime.membership import InstanceTaken, watch_membership
 from app.runtime.ranges import Progress, Range, RangePolicy
+from app.runtime.raw_records import read_raw
 
 IDLE_SECONDS = 0.05
 
@@ -47,8 +49,8 @@ async def rewind(consumer: AIOKafkaConsumer, topics: Collection[str]) -> Mapping
     return committed
 
 
-class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
-    """The thread that talks to the broker: reads committed records only, and takes a failed commit as not done."""
+class ConsumerThread(OnLoop, driver.AIOKafkaConsumerThread):  # type: ignore[misc]
+    """What talks to the broker: reads committed records only, and takes a failed commit as not done."""
 
     def _create_worker_consumer(self, transport: Any) -> Any:
         consumer = super()._create_worker_consumer(transport)
@@ -58,10 +60,11 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
     async def on_start(self) -> None:
         """Connect; a static member stops the worker when another one takes its name."""
         await super().on_start()
-        instance_id = self.app.conf.consumer_group_instance_id
-        if instance_id:
-            session = self.app.conf.broker_session_timeout
-            watch_membership(self._ensure_consumer(), session, self.thread_loop.time, partial(self._taken, instance_id))
+        consumer, conf = self._ensure_consumer(), self.app.conf
+        read_raw(consumer, self.app.range_policy.topics)
+        if conf.consumer_group_instance_id:
+            taken = partial(self._taken, conf.consumer_group_instance_id)
+            watch_membership(consumer, conf.broker_session_timeout, self.thread_loop.time, taken)
 
     def _taken(self, instance_id: str) -> None:
         error = InstanceTaken(
@@ -72,9 +75,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
 
     async def seek_to_committed(self) -> Mapping[TP, int | None]:
         """Go back to the commits."""
-        topics = self.app.range_policy.topics
-        offsets: Mapping[TP, int | None] = await self.call_thread(rewind, self._ensure_consumer(), topics)
-        return offsets
+        return await rewind(self._ensure_consumer(), self.app.range_policy.topics)
 
     async def _commit(self, offsets: Mapping[TP, int]) -> bool:
         consumer = self._ensure_consumer()
@@ -104,9 +105,6 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
 
     async def keep_polling(self) -> None:
         """Count as a poll, so that a member that fetches nothing on purpose stays in the group."""
-        await self.call_thread(self._touch_fetch_context)
-
-    async def _touch_fetch_context(self) -> None:
         with self._ensure_consumer()._subscription.fetch_context():
             pass
 
@@ -127,7 +125,7 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
         self._policy: RangePolicy = self.app.range_policy
 
     def _new_consumer_thread(self) -> ConsumerThread:
-        return ConsumerThread(self, loop=self.loop, beacon=self.beacon)
+        return ConsumerThread(self, loop=self.loop, thread_loop=self.loop, Worker=LoopWorker, beacon=self.beacon)
 
     @property
     def epoch(self) -> int:

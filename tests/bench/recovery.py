@@ -52,7 +52,7 @@ async def count_all(worker: WorkerProcess, expected: int) -> None:
 async def measure(settings: Settings, folder: Path, load: events.Load) -> dict[str, float]:
     await prepare_topics(settings.kafka, ())
     events.SPAN_MS = 3 * HOUR_MS
-    await events.fill_topic(settings.kafka.bootstrap, Topics("").events, load, lambda _: None)
+    await events.fill_topic(settings.kafka, Topics("").events, load, lambda _: None)
     expected = load.events - load.repeated
     with worker_process(settings, folder) as worker:
         started = time.monotonic()

@@ -42,7 +42,10 @@ def ingest_of(counters: PartitionCounters, seen: PartitionSeen) -> Ingest:
     tables = {"counters": OnePartition(counters), "seen": OnePartition(seen)}
     unused = dict.fromkeys(("writer", "dead_letters", "reread", "faults", "renew_producer", "pause"))
     limits = AgeLimits(48 * HOUR_MS, 300_000)
-    options = cast(Any, {**tables, **unused, "limits": limits, "telemetry": Telemetry(), "stores_rows": False})
+    options = cast(
+        Any,
+        {**tables, **unused, "topic": "voice-events", "limits": limits, "telemetry": Telemetry(), "stores_rows": False},
+    )
     return Ingest(**options)
 
 

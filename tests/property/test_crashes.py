@@ -78,6 +78,7 @@ class Worker:
         blocks = dict(changelogs["seen"])
         self.seen.restore(Block.decoded(value) for value in blocks.values() if value is not None)
         self.ingest = Ingest(
+            "voice-events",
             Table(self.counters),
             Table(self.seen),
             rows,
