@@ -6,6 +6,7 @@ import typer
 from pydantic import ValidationError
 
 from app.runtime.errors import VoicemonError
+from app.runtime.logs import configure_logs
 
 app = typer.Typer(
     name="voicemon",
@@ -21,6 +22,7 @@ def main() -> None:
     from app.cli import commands  # noqa: PLC0415  (registers the commands; a module-level import would be circular)
 
     commands.register(app)
+    configure_logs("WARNING", json_lines=False)  # not to stdout, where a command's answer goes
     try:
         app()
     except ValidationError as error:

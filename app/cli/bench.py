@@ -12,7 +12,6 @@ from app.bench.rollups import Plan, measure
 from app.bench.run import TITLES, Report, Summary, compare, own_services
 from app.bench.store_run import STORE_TITLES, StoreReport, StoreSummary, compare_stores
 from app.cli.output import print_json, print_table
-from app.runtime.logs import configure_logs
 from app.runtime.settings import MIB, Settings
 
 LEAST_EVENTS = 10_000
@@ -75,7 +74,6 @@ def sink(  # noqa: PLR0913, PLR0917 - an option each
     """
     names, rounds = (["worker"], 1) if worker else (_chosen(only, STORE_TITLES), rounds)
     settings = Settings.from_environment()
-    configure_logs("WARNING", json_lines=False)
     with contextlib.ExitStack() as cleanup:
         if not here:
             settings = cleanup.enter_context(own_services(settings, ("kafka", "clickhouse"), _say))

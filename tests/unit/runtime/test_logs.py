@@ -1,6 +1,8 @@
 """Which log lines are written."""
 
 import logging
+import subprocess
+import sys
 
 import pytest
 
@@ -43,3 +45,19 @@ def test_what_is_remembered_is_bounded() -> None:
     for number in range(3 * MOST_MESSAGES):
         assert repeats.filter(record(0, f"message {number}"))
     assert len(repeats._shown_at) <= MOST_MESSAGES
+
+
+def test_log_lines_of_a_command_leave_its_output_alone() -> None:
+    program = (
+        "import sys, structlog, typer\n"
+        "from app import cli\n"
+        "def shout() -> None:\n"
+        "    structlog.get_logger().warning('watch out')\n"
+        "    typer.echo('{}')\n"
+        "cli.app.command('shout')(shout)\n"
+        "sys.argv = ['voicemon', 'shout']\n"
+        "cli.main()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout == "{}\n"
+    assert "watch out" in done.stderr
