@@ -92,7 +92,8 @@ def test_runbooks_name_commands_settings_and_metrics_that_exist() -> None:
 
 
 @pytest.mark.parametrize(
-    "page", ["deploy/runbooks.md", "deploy/kubernetes/README.md", "docs/deployment.md", "docs/grafana.md"]
+    "page",
+    ["deploy/runbooks.md", "deploy/kubernetes/README.md", "docs/deployment.md", "docs/grafana.md", "docs/scaling.md"],
 )
 def test_links_lead_somewhere(page: str) -> None:
     path = ROOT / page
