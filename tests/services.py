@@ -130,7 +130,7 @@ def kafka_container(image: str) -> Iterator[str]:
     variables = {f"KAFKA_{name.upper().replace('.', '_')}": str(value) for name, value in properties.items()}
     container = DockerContainer(image, env=variables)
     # `with_bind_ports` would publish the port on all addresses of this machine.
-    container.ports["9092/tcp"] = (HOST, port)
+    container.ports["9092/tcp"] = (HOST, port)  # type: ignore[assignment]  # Docker takes an address, too
     with container:
         await_answer(container, lambda: answers(f"{HOST}:{port}", 2.0))
         yield f"{HOST}:{port}"
@@ -146,7 +146,7 @@ def clickhouse_container(image: str) -> Iterator[ClickHouseSettings]:
     }
     container = DockerContainer(image, env=variables)
     # `with_bind_ports` would publish the port on all addresses of this machine.
-    container.ports["8123/tcp"] = (HOST, port)
+    container.ports["8123/tcp"] = (HOST, port)  # type: ignore[assignment]
     with container:
         await_answer(container, lambda: pings(port))
         yield ClickHouseSettings(url=f"http://{HOST}:{port}", user="voicemon", password=SecretStr("voicemon"))

@@ -10,6 +10,7 @@ from typing import Any
 import aiohttp
 from aiohttp import web
 from clickhouse_connect.driver.client import Client
+from pydantic import BaseModel
 
 from app.domain.windows import HOUR_MS, MINUTE_MS
 from app.queries.catalogue import CATALOGUE
@@ -106,7 +107,7 @@ async def served(
     worker: MadeUpWorker | None = None,
     store: Connect = no_store,
     catalogue: Sequence[Query] = CATALOGUE,
-    **settings: Mapping[str, Any],
+    **settings: Mapping[str, Any] | BaseModel,
 ) -> AsyncIterator[Site]:
     """Serve while the block runs; keyword arguments are groups of settings."""
     worker = worker or MadeUpWorker()

@@ -9,7 +9,7 @@ from app.runtime.errors import VoicemonError
 from app.runtime.passwords import current_password, read_setting_file
 from app.runtime.settings import KafkaSecurity, KafkaSettings
 
-PLAIN = KafkaSecurity()  # type: ignore[call-arg]
+PLAIN = KafkaSecurity()
 """No proof at all, as the local stack's broker wants it."""
 
 

@@ -238,16 +238,16 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(
         env_prefix=PREFIX, env_nested_delimiter="_", env_nested_max_split=1, frozen=True, extra="forbid"
     )
-    kafka: KafkaSettings = KafkaSettings()  # type: ignore[call-arg]
-    clickhouse: ClickHouseSettings = ClickHouseSettings()  # type: ignore[call-arg]
-    retention: RetentionSettings = RetentionSettings()  # type: ignore[call-arg]
-    ingest: IngestSettings = IngestSettings()  # type: ignore[call-arg]
-    web: WebSettings = WebSettings()  # type: ignore[call-arg]
-    rollup: RollupSettings = RollupSettings()  # type: ignore[call-arg]
-    local: LocalSettings = LocalSettings()  # type: ignore[call-arg]
-    test: TestSettings = TestSettings()  # type: ignore[call-arg]
-    fault: FaultSettings = FaultSettings()  # type: ignore[call-arg]
-    log: LogSettings = LogSettings()  # type: ignore[call-arg]
+    kafka: KafkaSettings = KafkaSettings()
+    clickhouse: ClickHouseSettings = ClickHouseSettings()
+    retention: RetentionSettings = RetentionSettings()
+    ingest: IngestSettings = IngestSettings()
+    web: WebSettings = WebSettings()
+    rollup: RollupSettings = RollupSettings()
+    local: LocalSettings = LocalSettings()
+    test: TestSettings = TestSettings()
+    fault: FaultSettings = FaultSettings()
+    log: LogSettings = LogSettings()
 
     @classmethod
     def from_environment(cls) -> "Settings":

@@ -101,7 +101,7 @@ async def measure(settings: Settings, rate: float, seconds: float) -> tuple[int,
     looking = asyncio.create_task(rows.look())
     async with aiohttp.ClientSession() as session:
         load = asyncio.create_task(keep_rate(publisher, rate, seconds))
-        probes = []
+        probes: list[asyncio.Task[float]] = []
         while not load.done():
             rows.expect(len(probes))
             probes.append(asyncio.create_task(probe(publisher, session, url, len(probes))))

@@ -1,7 +1,7 @@
 """A store with a long history, filled through the real tables and views, for measurements of questions."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from clickhouse_connect.driver.client import Client
@@ -67,12 +67,13 @@ def fill(client: Client, settings: Settings, events: int, organizations: int, sa
     return now_ms
 
 
-def _insert(client: Client, plan: dict[str, object], total: int, say: Say, *, repeat: bool = False) -> None:
+def _insert(client: Client, plan: Mapping[str, object], total: int, say: Say, *, repeat: bool = False) -> None:
     statement = (Path(__file__).parent / "stored_history.sql").read_text(encoding="utf-8")
     step = ARTIFACTS_OF_AN_INSERT * (10 if repeat else 1)
     for first in range(0, total, step):
         say(f"storing artifacts: {first:,} of {total:,}{', the repeated ones' if repeat else ''}")
-        parameters = plan | {"first": first, "artifacts": min(step, total - first), "total": total, "repeat": repeat}
+        part = {"first": first, "artifacts": min(step, total - first), "total": total, "repeat": repeat}
+        parameters = {**plan, **part}
         client.command(statement, parameters=parameters, settings={"max_partitions_per_insert_block": 1000})
 
 

@@ -12,6 +12,7 @@ import tempfile
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 from tests.endpoint_process import EndpointProcess, Reply
 
@@ -51,9 +52,11 @@ def one_round(
     rows = "\n".join(json.dumps({"hour": hour, "id": number * 1000 + hour}) for hour in range(HOURS))
     statement = "INSERT INTO kills.t FORMAT JSONEachRow\n" + rows
 
+    query: dict[str, Any] = dict(settings)
+
     def insert() -> Reply | None:
         try:
-            return endpoint.ask(statement, async_insert="0", **settings)
+            return endpoint.ask(statement, async_insert="0", **query)
         except OSError:
             return None
 

@@ -29,7 +29,8 @@ def event_line(offset: int, **changes: Any) -> dict[str, Any]:
 
 
 def line_of(accepted: AcceptedEvent) -> dict[str, Any]:
-    return orjson.loads(encode_event(accepted.event)) | {
+    line: dict[str, Any] = orjson.loads(encode_event(accepted.event))
+    return line | {
         "source_partition": accepted.partition,
         "source_offset": accepted.offset,
         "append_time_ms": accepted.append_time_ms,
