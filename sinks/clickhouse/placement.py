@@ -42,6 +42,9 @@ _ENGINE = re.compile(r"ENGINE = (?P<kind>\w*MergeTree)(?:\((?P<arguments>[^()]*)
 # What changes the columns that a Distributed table has to know too.
 _COLUMNS = re.compile(r"\b(?:ADD|DROP|MODIFY|RENAME) COLUMN\b")
 
+# A materialized view fills its target out of its own shard's rows.
+_QUERY = re.compile(r"\s+MODIFY QUERY\b")
+
 
 @dataclass(frozen=True, slots=True)
 class Placement:
@@ -95,14 +98,19 @@ class Placement:
     def _materialized(self, statement: str, found: re.Match[str]) -> list[str]:
         """A view that fills its shard's target out of its shard's rows."""
         named = _insert(statement, found.end("name"), self._on_cluster)
-        database = found["name"].split(".")[0]
+        return [self._on_own_shard(named, found["name"].split(".")[0])]
+
+    def _on_own_shard(self, statement: str, database: str) -> str:
         for table in SHARDED_BY:
-            named = re.sub(rf"\b(TO|FROM|JOIN) {database}\.{table}\b", rf"\1 {database}.{self.stored_in(table)}", named)
-        return [named]
+            stored = rf"\1 {database}.{self.stored_in(table)}"
+            statement = re.sub(rf"\b(TO|FROM|JOIN) {database}\.{table}\b", stored, statement)
+        return statement
 
     def _alter(self, statement: str, found: re.Match[str]) -> list[str]:
         database, table = found["name"].split(".")
         rest = statement[found.end() :]
+        if _QUERY.match(rest):
+            rest = self._on_own_shard(rest, database)
         local = f"ALTER TABLE {database}.{self.stored_in(table)}{self._on_cluster}{rest}"
         if table not in SHARDED_BY or not _COLUMNS.search(rest):
             return [local]

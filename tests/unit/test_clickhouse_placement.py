@@ -98,6 +98,10 @@ def test_a_single_server_gets_tables_as_written_and_views_with_their_makers_righ
             "ALTER TABLE db.snapshots_daily ADD COLUMN IF NOT EXISTS a UInt8",
             ["ALTER TABLE db.snapshots_daily ON CLUSTER 'main' ADD COLUMN IF NOT EXISTS a UInt8"],
         ),
+        (
+            "ALTER TABLE db.events_mv MODIFY QUERY SELECT a FROM db.events",
+            ["ALTER TABLE db.events_mv ON CLUSTER 'main' MODIFY QUERY SELECT a FROM db.events_local"],
+        ),
         ("DROP VIEW IF EXISTS db.old", ["DROP VIEW IF EXISTS db.old ON CLUSTER 'main'"]),
         (
             "DROP TABLE IF EXISTS db.events",
