@@ -105,8 +105,9 @@ class ConsumerThread(OnLoop, driver.AIOKafkaConsumerThread):  # type: ignore[mis
 
     async def keep_polling(self) -> None:
         """Count as a poll, so that a member that fetches nothing on purpose stays in the group."""
-        with self._ensure_consumer()._subscription.fetch_context():
-            pass
+        if self._consumer is not None:
+            with self._consumer._subscription.fetch_context():
+                pass
 
 
 class Consumer(driver.Consumer):  # type: ignore[misc]
