@@ -21,15 +21,12 @@ from urllib.parse import quote, urlencode
 from clickhouse_connect.driver.client import Client
 
 from app.domain.windows import DAY_MS, HOUR_MS
-from app.local.stack import LocalStack
 from app.queries.catalogue import CATALOGUE
 from app.queries.parameters import parse_values
 from app.runtime.settings import Settings
 from sinks.clickhouse.client import connect
-from sinks.clickhouse.schema import migrate
 from tests.bench.processor import processor_seconds
-from tests.bench.stored_history import fill
-from tests.services import local_settings
+from tests.bench.stored_history import opened
 from tests.web_monitor import MadeUpWorker, served
 
 LARGEST, MEDIUM = "org_000", "org_050"
@@ -158,23 +155,12 @@ def main() -> None:
     parser.add_argument("--api", action="store_true", help="ask over HTTP, too")
     parser.add_argument("--hold", type=float, default=0, help="seconds to keep the store open after the questions")
     options = parser.parse_args()
-    moment = options.folder / "now_ms"
-    settings = local_settings(options.folder)
-    with LocalStack(settings, ("clickhouse",)) as stack:
-        clickhouse = settings.clickhouse.model_copy(
-            update={"url": stack.clickhouse_url, "request_timeout_seconds": 600.0, "database": "history"}
-        )
-        settings = settings.model_copy(update={"clickhouse": clickhouse})
-        client = connect(clickhouse)
-        if moment.exists():
-            migrate(client, settings)
-        else:
-            moment.write_text(str(fill(client, settings, options.events, options.organizations, show)))
-        now_ms = int(moment.read_text())
+    with opened(options.folder, options.events, options.organizations, show) as (settings, now_ms):
+        client = connect(settings.clickhouse)
         ask_functions(client, now_ms, options)
         if options.api:
             asyncio.run(ask_api(client, settings, now_ms, options))
-        show(f"ClickHouse listens on {stack.clickhouse_url}")
+        show(f"ClickHouse listens on {settings.clickhouse.url}")
         time.sleep(options.hold)
         client.close()
 

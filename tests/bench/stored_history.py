@@ -1,7 +1,8 @@
 """A store with a long history, filled through the real tables and views, for measurements of questions."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from clickhouse_connect.driver.client import Client
@@ -9,10 +10,13 @@ from clickhouse_connect.driver.client import Client
 from agents.roll_up import RollUp
 from app.artifact_refresh import COLUMNS, refreshed_row
 from app.domain.windows import DAY_MS, HOUR_MS
+from app.local.stack import LocalStack
 from app.minute_figures import MinuteFigures
 from app.open_artifacts import OpenArtifacts
 from app.runtime.settings import Settings
+from sinks.clickhouse.client import connect
 from sinks.clickhouse.schema import migrate
+from tests.services import local_settings
 
 VISIBLE_HOURS, OLD_DAYS = 48, 5
 EVENTS_OF_AN_ARTIFACT = 12.45
@@ -39,6 +43,27 @@ class FixedClock:
 
     def now_ms(self) -> int:
         return self._now_ms
+
+
+@contextmanager
+def opened(folder: Path, events: int, organizations: int, say: Say) -> Iterator[tuple[Settings, int]]:
+    """Settings that lead to the store in the folder, and the time, in epoch ms, at which it was filled.
+
+    An empty folder is filled first; the store ends with the block.
+    """
+    moment, settings = folder / "now_ms", local_settings(folder)
+    with LocalStack(settings, ("clickhouse",)) as stack:
+        store = settings.clickhouse.model_copy(
+            update={"url": stack.clickhouse_url, "request_timeout_seconds": 600.0, "database": "history"}
+        )
+        settings = settings.model_copy(update={"clickhouse": store})
+        client = connect(store)
+        if moment.exists():
+            migrate(client, settings)
+        else:
+            moment.write_text(str(fill(client, settings, events, organizations, say)))
+        client.close()
+        yield settings, int(moment.read_text())
 
 
 def fill(client: Client, settings: Settings, events: int, organizations: int, say: Say) -> int:
