@@ -23,6 +23,7 @@ from app.runtime.loop_worker import LoopWorker, OnLoop
 from app.runtime.membership import InstanceTaken, watch_membership
 from app.runtime.ranges import Progress, Range, RangePolicy
 from app.runtime.raw_records import read_raw
+from app.runtime.topic_metadata import keep_informed
 
 IDLE_SECONDS = 0.05
 
@@ -58,10 +59,11 @@ class ConsumerThread(OnLoop, driver.AIOKafkaConsumerThread):  # type: ignore[mis
         return consumer
 
     async def on_start(self) -> None:
-        """Connect; a static member stops the worker when another one takes its name."""
+        """Connect and learn the topics; a static member stops the worker when another one takes its name."""
         await super().on_start()
         consumer, conf = self._ensure_consumer(), self.app.conf
         read_raw(consumer, self.app.range_policy.topics)
+        self.add_future(keep_informed(consumer))
         if conf.consumer_group_instance_id:
             taken = partial(self._taken, conf.consumer_group_instance_id)
             watch_membership(consumer, conf.broker_session_timeout, self.thread_loop.time, taken)
