@@ -9,6 +9,7 @@ from clickhouse_connect.driver.client import Client
 from app.artifact_refresh import COUNT_BITS
 from app.domain.event_types import ACTIVE_STATUSES
 from app.domain.windows import DAY_MS, HOUR_MS
+from app.duty import IsOnDuty, until_on_duty
 from app.runtime.clock import Clock
 from app.runtime.errors import SinkUnavailable
 from app.runtime.settings import Settings
@@ -120,12 +121,13 @@ class ArtifactCleanup:
         return int(self._client.query(f"SELECT count() FROM {rows}").result_rows[0][0])  # noqa: S608
 
 
-async def delete_old_artifacts(settings: Settings, clock: Clock) -> None:
-    """Look now and every hour for finished artifacts to delete, for ever.
+async def delete_old_artifacts(settings: Settings, clock: Clock, is_on_duty: IsOnDuty) -> None:
+    """Look now and every hour for finished artifacts to delete, while on duty, for ever.
 
     While ClickHouse does not answer nothing is lost: the next run finds the same ones.
     """
     while True:
+        await until_on_duty(is_on_duty)
         try:
             is_pending = await asyncio.to_thread(_run_once, settings, clock)
         except (SinkUnavailable, StoreError, OSError) as error:

@@ -7,6 +7,7 @@ import msgspec
 from clickhouse_connect.driver.client import Client
 
 from app.domain.artifacts import ArtifactEvent, ArtifactState, fold_artifact
+from app.duty import IsOnDuty
 from app.keeping import Pace, keep_up
 from app.open_artifacts import OpenArtifacts
 from app.runtime.settings import ClickHouseSettings, Settings
@@ -136,11 +137,11 @@ def refreshed_row(artifact_id: str, stored_ms: int, history: str) -> list[Any]:
     return [stored_ms << COUNT_BITS | min(len(events), (1 << COUNT_BITS) - 1), *shown]
 
 
-async def keep_artifacts(settings: Settings) -> None:
-    """Write the state of every artifact soon after its events are stored, for ever.
+async def keep_artifacts(settings: Settings, is_on_duty: IsOnDuty) -> None:
+    """Write the state of every artifact soon after its events are stored, while on duty, for ever.
 
     While ClickHouse does not answer nothing is lost: the next run begins where the last one ended.
     """
     store = settings.clickhouse
     complaint = "Artifacts not brought up to date, trying again"
-    await keep_up(store, lambda client: ArtifactRefresh(client, store), PACE, complaint)
+    await keep_up(store, lambda client: ArtifactRefresh(client, store), PACE, complaint, is_on_duty)

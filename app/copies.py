@@ -16,6 +16,7 @@ from clickhouse_connect.driver.client import Client
 
 from app.domain.event_types import FAIL
 from app.domain.windows import HOUR_MS, window_start_ms
+from app.duty import IsOnDuty, until_on_duty
 from app.queries.distributions import STAGE_BIT
 from app.runtime.errors import SinkUnavailable
 from app.runtime.settings import Settings
@@ -168,11 +169,15 @@ class CopyRemoval:
             self._client.command(placed, settings={"mutations_sync": "1"})
 
 
-async def remove_copies(settings: Settings) -> None:
-    """Look for later copies again and again if rows were stored, for ever; what one look misses the next one finds."""
+async def remove_copies(settings: Settings, is_on_duty: IsOnDuty) -> None:
+    """Look for later copies again and again if rows were stored, while on duty, for ever.
+
+    What one look misses the next one finds.
+    """
     seen_ms, rest = -1, 0.0
     while True:
         await asyncio.sleep(max(settings.rollup.copies_seconds, rest))
+        await until_on_duty(is_on_duty)
         began = time.monotonic()
         try:
             seen_ms = await asyncio.to_thread(_look, settings, seen_ms)

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import structlog
 from clickhouse_connect.driver.client import Client
 
+from app.duty import IsOnDuty, until_on_duty
 from app.runtime.errors import SinkUnavailable
 from app.runtime.settings import ClickHouseSettings
 from sinks.clickhouse.client import StoreError, connect
@@ -44,14 +45,20 @@ class Pace:
         return min(max(self.shortest, self.times * run_seconds), self.longest)
 
 
-async def keep_up(settings: ClickHouseSettings, make: Callable[[Client], Job], pace: Pace, complaint: str) -> None:
-    """Run the job again and again, for ever; after a failure one made anew, on a new connection.
+async def keep_up(
+    settings: ClickHouseSettings, make: Callable[[Client], Job], pace: Pace, complaint: str, is_on_duty: IsOnDuty
+) -> None:
+    """Run the job again and again while on duty, for ever; after a failure, or a pause, one made anew.
 
     The first failure of a row of them is logged with `complaint`.
     """
     job: Job | None = None
     is_failing = False
     while True:
+        if job is not None and not is_on_duty():
+            job.close()
+            job = None
+        await until_on_duty(is_on_duty)
         began = time.monotonic()
         try:
             if job is None:

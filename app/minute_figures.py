@@ -6,6 +6,7 @@ from typing import Any, Final
 from clickhouse_connect.driver.client import Client
 
 from app.domain.windows import HOUR_MS, MINUTE_MS
+from app.duty import IsOnDuty
 from app.keeping import Pace, keep_up
 from app.queries.known_minutes import minutes_statement
 from app.queries.spans import KEPT_HOURS
@@ -97,10 +98,11 @@ def _together(minutes: Sequence[int]) -> Iterator[Sequence[int]]:
         yield group
 
 
-async def keep_minutes(settings: Settings, clock: Clock) -> None:
+async def keep_minutes(settings: Settings, clock: Clock, is_on_duty: IsOnDuty) -> None:
     """Work out minutes soon after their events are stored, for ever.
 
     While ClickHouse does not answer nothing is lost: the next run finds the same minutes.
     """
     complaint = "Minutes not worked out, trying again"
-    await keep_up(settings.clickhouse, lambda client: MinuteFigures(client, settings, clock), PACE, complaint)
+    store = settings.clickhouse
+    await keep_up(store, lambda client: MinuteFigures(client, settings, clock), PACE, complaint, is_on_duty)

@@ -6,6 +6,7 @@ import structlog
 from aiokafka.errors import KafkaError
 
 from agents.roll_up import LogOnly, RollUp, RollUpResult
+from app.duty import IsOnDuty, until_on_duty
 from app.runtime.clock import Clock
 from app.runtime.errors import BrokerUnavailable, SinkUnavailable
 from app.runtime.log_position import stored_until_ms
@@ -28,13 +29,16 @@ class CountedRollUps(LogOnly):
         self._telemetry.rolled_up(len(result.hours), len(result.failed), result.seconds)
 
 
-async def keep_snapshots(settings: Settings, clock: Clock, telemetry: Telemetry) -> None:
-    """Recompute dirty hours and days now and at every interval, for ever.
+async def keep_snapshots(settings: Settings, clock: Clock, telemetry: Telemetry, is_on_duty: IsOnDuty) -> None:
+    """Recompute dirty hours and days now and at every interval, while on duty, for ever.
 
     Any worker may do it: how far the log is stored comes from the group's commits. While Kafka or ClickHouse does not
     answer a run is left out; the next one finds the same periods dirty.
     """
     while True:
+        if not is_on_duty():
+            telemetry.retention_seen(0.0, 0.0)  # the worker on duty looks at it
+            await until_on_duty(is_on_duty)
         try:
             until_ms = await stored_until_ms(settings.kafka, clock)
             await asyncio.to_thread(_run_once, settings, clock, telemetry, until_ms)

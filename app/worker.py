@@ -14,6 +14,7 @@ from aiokafka.errors import KafkaError
 from app.artifact_cleanup import delete_old_artifacts
 from app.artifact_refresh import keep_artifacts
 from app.copies import remove_copies
+from app.duty import FIRST_PARTITION
 from app.live import LiveWorker
 from app.log_watch import PartitionsAdded, until_partitions_are_added
 from app.main import TABLES, Outside, Parts, build_app, flush
@@ -194,14 +195,18 @@ class Worker:
             return
         if await self._until_it_answers("clickhouse", self._migrate, stop) is None:
             return
+
+        def is_on_duty() -> bool:
+            return FIRST_PARTITION in parts.counters.loaded_partitions
+
         async with asyncio.TaskGroup() as group:
             group.create_task(parts.writer.run())
-            group.create_task(keep_snapshots(self.settings, self.clock, self.telemetry))
             group.create_task(keep_names(self.settings, self.telemetry))
-            group.create_task(keep_artifacts(self.settings))
-            group.create_task(delete_old_artifacts(self.settings, self.clock))
-            group.create_task(remove_copies(self.settings))
-            group.create_task(keep_minutes(self.settings, self.clock))
+            group.create_task(keep_snapshots(self.settings, self.clock, self.telemetry, is_on_duty))
+            group.create_task(keep_artifacts(self.settings, is_on_duty))
+            group.create_task(delete_old_artifacts(self.settings, self.clock, is_on_duty))
+            group.create_task(remove_copies(self.settings, is_on_duty))
+            group.create_task(keep_minutes(self.settings, self.clock, is_on_duty))
 
     async def _migrate(self) -> bool:
         await asyncio.to_thread(self._migrate_in_thread)

@@ -66,11 +66,12 @@ class Telemetry:
             "voicemon_organization_names_rejected", "Records of voice-organizations that name no organisation"
         )
         self._oldest_event = self._gauge(
-            "voicemon_oldest_event_age_seconds", "Age of the oldest event on disk by its timestamp, 0 without events"
+            "voicemon_oldest_event_age_seconds",
+            "Age of the oldest event on disk by its timestamp, 0 without events; told by the owner of partition 0",
         )
         self._ttl_lag = self._gauge(
             "voicemon_ttl_lag_seconds",
-            "How long rows stay on disk beyond their time to live, over all tables; 0 if none",
+            "How long rows stay on disk beyond their time to live, over all tables, 0 if none; told as the age is",
         )
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
