@@ -1,3 +1,4 @@
+import re
 import shutil
 import stat
 import subprocess
@@ -48,6 +49,13 @@ def test_workers_start_after_healthy_servers() -> None:
         "kafka": {"condition": "service_healthy"},
         "clickhouse": {"condition": "service_healthy"},
     }
+
+
+def test_two_workers_run_and_each_has_a_port_of_the_range() -> None:
+    worker = SERVICES["worker"]
+    assert worker["scale"] == "${WORKERS:-2}"
+    [first, last] = re.fullmatch(r"127\.0\.0\.1:(\d+)-(\d+):6066", worker["ports"][0]).groups()  # type: ignore[union-attr]
+    assert int(last) - int(first) + 1 >= 2
 
 
 @pytest.mark.parametrize("name", SERVICES)

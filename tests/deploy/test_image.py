@@ -1,7 +1,10 @@
 import re
 import shutil
 import subprocess
+import time
 import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -13,6 +16,8 @@ DOCKERFILE = (DEPLOY / "Dockerfile").read_text(encoding="utf-8")
 LOCK = (DEPLOY / "requirements.lock").read_text(encoding="utf-8")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 MOST_BYTES = 250_000_000
+BUILD_TOOLS = ("pip", "pip3", "gcc", "cc", "g++", "make", "cargo", "git")
+CONFINED = ["--read-only", "--network", "none", "--cap-drop", "ALL", "--tmpfs", "/tmp"]  # noqa: S108
 PIP_CONFIGURATION = Path("/etc/pip.conf")
 
 
@@ -24,6 +29,12 @@ def docker(*arguments: str, seconds: float = 10) -> subprocess.CompletedProcess[
     # Engines before 23 build with BuildKit only when told to; the Dockerfile needs it.
     command = ["env", "DOCKER_BUILDKIT=1", "docker", *arguments]
     return subprocess.run(command, check=False, capture_output=True, text=True, timeout=seconds)
+
+
+def can_build() -> bool:
+    """Whether the client has BuildKit: before version 23 built in, since then as the component buildx."""
+    version = re.search(r"\d+", docker("--version").stdout)
+    return version is not None and (int(version[0]) < 23 or docker("buildx", "version").returncode == 0)
 
 
 def base_image() -> str:
@@ -39,6 +50,8 @@ def image() -> str:
         pytest.skip("VOICEMON_TEST_USE_DOCKER=never: no image is built")
     if shutil.which("docker") is None or docker("info").returncode:
         pytest.skip("no Docker engine answers: the image cannot be built")
+    if not can_build():
+        pytest.skip("the Docker client lacks its component buildx: the image cannot be built")
     if docker("image", "inspect", base_image()).returncode:
         pytest.skip(f"{base_image()} is not on this machine and is not pulled by tests: the image cannot be built")
     registry = ["--secret", f"id=pip.conf,src={PIP_CONFIGURATION}"] if PIP_CONFIGURATION.exists() else []
@@ -88,12 +101,38 @@ def test_no_secret_is_written_into_a_layer() -> None:
     assert not re.search(r"^(ARG|ENV).*(PASSWORD|TOKEN|SECRET|INDEX_URL)", DOCKERFILE, re.M)
 
 
+@contextmanager
+def started(image: str) -> Iterator[str]:
+    """Name of a container whose worker has neither Kafka nor ClickHouse, so waits for them."""
+    tokens = ["-e", f"VOICEMON_WEB_TOKENS=staff staff sha256:{'0' * 64}"]
+    done = docker("run", "--detach", *CONFINED, *tokens, image, seconds=60)
+    assert done.returncode == 0, done.stderr
+    container = done.stdout.strip()
+    try:
+        yield container
+    finally:
+        docker("rm", "--force", container, seconds=60)
+
+
 @pytest.mark.timeout(660)
 def test_the_built_image_runs_read_only_and_is_small(image: str) -> None:
-    options = ["run", "--rm", "--read-only", "--network", "none", "--cap-drop", "ALL", "--tmpfs", "/tmp"]  # noqa: S108
+    options = ["run", "--rm", *CONFINED]
     helped = docker(*options, image, "--help", seconds=60)
     assert helped.returncode == 0, helped.stderr
     assert "worker" in helped.stdout
     assert docker(*options, "--entrypoint", "id", image, "-u", seconds=60).stdout.strip() == "10001"
-    assert docker(*options, "--entrypoint", "sh", image, "-c", "command -v pip gcc", seconds=60).stdout == ""
+    tools = f"command -v {' '.join(BUILD_TOOLS)}; true"
+    looked = docker(*options, "--entrypoint", "sh", image, "-c", tools, seconds=60)
+    assert (looked.returncode, looked.stdout) == (0, "")
     assert int(docker("image", "inspect", "-f", "{{.Size}}", image).stdout) < MOST_BYTES
+
+
+def test_a_worker_in_the_image_becomes_healthy_and_ends_by_itself(image: str) -> None:
+    with started(image) as container:
+        deadline, health = time.monotonic() + 60, ""
+        while health != "healthy" and time.monotonic() < deadline:
+            health = docker("inspect", "-f", "{{.State.Health.Status}}", container).stdout.strip()
+            time.sleep(0.5)
+        assert health == "healthy", docker("logs", container).stderr
+        assert docker("stop", "--time", "25", container, seconds=40).returncode == 0
+        assert docker("inspect", "-f", "{{.State.ExitCode}}", container).stdout.strip() == "0"
