@@ -22,13 +22,14 @@ SNAPSHOT_MS = 49 * 3_600_000
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """Totals of a worker since its start, and how many records it is behind."""
+    """Totals of a worker since `started`, in seconds since the epoch, and how many records it is behind."""
 
     accepted: int = 0
     duplicates: int = 0
     rejected: int = 0
     stored: int = 0
     lag: int = 0
+    started: float = 0.0
 
     @property
     def records(self) -> int:
@@ -43,12 +44,16 @@ class Counts:
             self.rejected - earlier.rejected,
             self.stored - earlier.stored,
             self.lag,
+            self.started,
         )
 
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """One look at the worker and the store; the eight counters by name, `notice` says what is not as it should be."""
+    """One look at the worker and the store; the eight counters by name, `notice` says what is not as it should be.
+
+    `counts` are of this run, after `restarts` of the worker of its last process.
+    """
 
     hour: Mapping[str, int]
     last_60_minutes: Mapping[str, int]
@@ -56,37 +61,36 @@ class Figures:
     events_per_second: float
     snapshots: tuple[Snapshot, ...] = ()
     notice: str = ""
+    restarts: int = 0
 
 
 def read_counts(worker: WorkerProcess) -> Counts:
     """The worker's totals. Raises WorkerUnavailable if it does not answer."""
-    totals: dict[str, int] = {}
+    totals: dict[str, float] = {}
     for family in text_string_to_metric_families(worker.client.text("/metrics")):
         if family.type in {"counter", "gauge"}:
-            totals[family.name] = sum(int(sample.value) for sample in family.samples)
+            totals[family.name] = sum(sample.value for sample in family.samples)
     return Counts(
-        totals["voicemon_events_accepted"],
-        totals["voicemon_events_duplicate"],
-        totals.get("voicemon_events_rejected", 0),
-        totals["voicemon_rows_stored"],
-        totals.get("voicemon_lag_records", 0),
+        int(totals["voicemon_events_accepted"]),
+        int(totals["voicemon_events_duplicate"]),
+        int(totals.get("voicemon_events_rejected", 0)),
+        int(totals["voicemon_rows_stored"]),
+        int(totals.get("voicemon_lag_records", 0)),
+        totals["voicemon_start_time_seconds"],
     )
 
 
 class Looker:
-    """Takes `Figures`; counts are since its construction."""
+    """Takes `Figures`; counts are since its construction, or since the worker's last start."""
 
     def __init__(self, worker: WorkerProcess, store: Client, settings: ClickHouseSettings, clock: Clock) -> None:
         self._worker, self._store, self._settings, self._clock = worker, store, settings, clock
         self._before = read_counts(worker)
+        self._restarts = 0
         self._last = Figures({}, {}, Counts(), 0.0)
         self._looked_at = time.monotonic()
         self._snapshots: tuple[Snapshot, ...] = ()
         self._snapshots_at = float("-inf")
-
-    def counts(self) -> Counts:
-        """Totals since the construction. Raises WorkerUnavailable if the worker does not answer."""
-        return read_counts(self._worker).since(self._before)
 
     def look(self) -> Figures:
         """The figures now; the last ones with a notice while the worker or the store cannot answer.
@@ -102,15 +106,21 @@ class Looker:
 
     def _look(self) -> Figures:
         live = self._worker.client.json("/api/v1/metrics/realtime")
-        counts, now = self.counts(), time.monotonic()
-        rate = (counts.records - self._last.counts.records) / max(now - self._looked_at, 0.001)
+        counts, now = self._counts(), time.monotonic()
+        rate = max(counts.records - self._last.counts.records, 0) / max(now - self._looked_at, 0.001)
         self._looked_at = now
         if now - self._snapshots_at >= SNAPSHOT_SECONDS:
             self._snapshots, self._snapshots_at = self._read_snapshots(), now
         trailing = live["last60Minutes"]
         hour = {name: live[name] for name in trailing}
         notice = "figures are behind the log" if live["stale"] else ""
-        return Figures(hour, trailing, counts, rate, self._snapshots, notice)
+        return Figures(hour, trailing, counts, rate, self._snapshots, notice, self._restarts)
+
+    def _counts(self) -> Counts:
+        counts = read_counts(self._worker)
+        if counts.started != self._before.started:
+            self._before, self._restarts = Counts(started=counts.started), self._restarts + 1
+        return counts.since(self._before)
 
     def _read_snapshots(self) -> tuple[Snapshot, ...]:
         now_ms = self._clock.now_ms()

@@ -5,12 +5,14 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from clickhouse_connect.driver.client import Client
 
-from app.demo.figures import Figures, Looker
+from app.audit.report import Report
+from app.audit.run import Question, audit
+from app.demo.figures import Counts, Figures, Looker
 from app.demo.places import Addresses
 from app.demo.publishing import Publishing
 from app.demo.summary import DemoSummary
@@ -77,7 +79,7 @@ class _Run:
         self, simulation: SimulationOptions, clock: Clock, stop: threading.Event, audience: Audience
     ) -> DemoSummary:
         self._name_organisations(simulation.organisations, audience.say)
-        began = time.monotonic()
+        began, began_ms = time.monotonic(), clock.now_ms()
         publishing = Publishing(self.settings.kafka, simulation, clock)
         try:
             while not (publishing.is_done or stop.wait(LOOK_SECONDS)):
@@ -90,15 +92,26 @@ class _Run:
         patience = SETTLE_SECONDS_INTERRUPTED if interrupted else SETTLE_SECONDS
         audience.say("Waiting until everything is counted and stored …")
         end = _settled(self.settings, patience, stop, audience.say)
-        audience.show(self.looker.look())
-        return DemoSummary(
+        last = self.looker.look()
+        audience.show(last)
+        summary = DemoSummary(
             seconds=seconds,
             interrupted=interrupted,
             published=published,
             appended=sum(end[number][1] - at for number, (_, at) in self.start.items()),
-            counted=self.looker.counts(),
+            counted=last.counts,
             stored=self._stored(end),
+            restarts=last.restarts,
         )
+        is_in_doubt = bool(summary.problems()) and (last.restarts > 0 or not interrupted)
+        return self._audited(summary, began_ms, clock, audience.say) if is_in_doubt else summary
+
+    def _audited(self, summary: DemoSummary, began_ms: int, clock: Clock, say: Callable[[str], None]) -> DemoSummary:
+        """The summary with what the log itself says was counted, and with what counters and store say otherwise."""
+        say("The worker's totals are not the whole run; comparing counters and rows with the log …")
+        report = audit(self.settings, Question(began_ms, workers=(self.worker.url,)), clock, say)
+        differences = tuple(one.text for one in report.differences.listed)
+        return replace(summary, counted=_recounted(report), differences=differences)
 
     def _name_organisations(self, count: int, say: Callable[[str], None]) -> None:
         """Publish their names; the demo goes on without them, too."""
@@ -121,6 +134,15 @@ class _Run:
         with clear_errors(self.settings.clickhouse):
             result: Any = self.store.query(statement, parameters=parameters)
         return int(result.result_rows[0][0])
+
+
+def _recounted(report: Report) -> Counts:
+    partitions = report.partitions
+    return Counts(
+        sum(at.accepted for at in partitions),
+        sum(at.duplicates for at in partitions),
+        sum(at.refused for at in partitions),
+    )
 
 
 def _settled(settings: Settings, seconds: float, stop: threading.Event, say: Callable[[str], None]) -> Offsets:

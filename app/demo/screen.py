@@ -53,9 +53,10 @@ def _board(figures: Figures) -> RenderableType:
 
 def _totals(figures: Figures) -> str:
     counts = figures.counts
+    since = "since the worker was started again" if figures.restarts else "this run"
     return (
         f"{figures.events_per_second:,.0f} events/s   lag {counts.lag:,} records   "
-        f"this run: {counts.accepted:,} counted, {counts.duplicates:,} duplicates, {counts.rejected:,} refused, "
+        f"{since}: {counts.accepted:,} counted, {counts.duplicates:,} duplicates, {counts.rejected:,} refused, "
         f"{counts.stored:,} rows stored"
     )
 

@@ -25,7 +25,8 @@ class DemoSummary:
     """The numbers of this run alone, although the demo keeps its data between runs.
 
     `appended` counts the records that `voice-events` got during the run, of whatever publisher; `stored` the events in
-    ClickHouse that come from these records, each once.
+    ClickHouse that come from these records, each once. `counted` is what the worker says; a worker that was started
+    again knows no more than its last process did, so it is then what the audit says, with its `differences`.
     """
 
     seconds: float
@@ -34,6 +35,8 @@ class DemoSummary:
     appended: int
     counted: Counts
     stored: int
+    restarts: int = 0
+    differences: tuple[str, ...] | None = None
 
     @property
     def foreign(self) -> int:
@@ -52,7 +55,8 @@ class DemoSummary:
         if not self.foreign:
             checks.append((counted.accepted, published.distinct, "events counted, events published"))
             checks.append((counted.duplicates, published.resends, "duplicates found, resends published"))
-        return [f"{left:,} and {right:,} differ: {what}" for left, right, what in checks if left != right]
+        differing = [f"{left:,} and {right:,} differ: {what}" for left, right, what in checks if left != right]
+        return [*differing, *(self.differences or ())]
 
     def as_json(self) -> dict[str, Any]:
         """For programs."""
@@ -65,6 +69,8 @@ class DemoSummary:
             "foreign": self.foreign,
             "counted": {name: counted[name] for name in ("accepted", "duplicates", "rejected")},
             "stored": self.stored,
+            "restarts": self.restarts,
+            "audited": self.differences is not None,
             "agree": not self.problems(),
             "problems": self.problems(),
         }
@@ -72,11 +78,13 @@ class DemoSummary:
     def sentences(self) -> list[str]:
         """For people."""
         counted, problems = self.counted, self.problems()
+        audited = "" if self.differences is None else ", by an audit of the log"
         others = f", and {self.foreign:,} records by others" if self.foreign else ""
         lines = [
             f"Published  {self.published.distinct:,} events and {self.published.resends:,} resends "
             f"in {self.seconds:.1f} s{others}",
-            f"Counted    {counted.accepted:,} events, {counted.duplicates:,} duplicates, {counted.rejected:,} refused",
+            f"Counted    {counted.accepted:,} events, {counted.duplicates:,} duplicates, "
+            f"{counted.rejected:,} refused{audited}",
             f"Stored     {self.stored:,} events",
         ]
         return [*lines, *problems] if problems else [*lines, "Published, counted and stored agree."]

@@ -11,6 +11,6 @@ WHERE artifactId IN (
       -- A completion without an organisation belongs to that of the receipt.
       AND ({organization_id:String} = '' OR organizationId IN ({organization_id:String}, '')))
 GROUP BY artifactId
-HAVING received != '~' AND completed_ms >= received_ms AND completed_ms >= {start_ms:Int64}
+HAVING received != '~' AND completed != '~' AND completed_ms >= received_ms AND completed_ms >= {start_ms:Int64}
    AND completed_ms < {end_ms:Int64}
    AND ({organization_id:String} = '' OR organization = {organization_id:String})

@@ -152,7 +152,8 @@ class WebSettings(_Group):
     tokens_file: str = Field("", description="file with access tokens, one a line")
     client_token: SecretStr = Field(SecretStr(""), description="token that our own commands send to a worker")
     session_key: SecretStr = Field(
-        SecretStr(""), description="signs sign-ins; the same for all workers behind one address, else random at start"
+        SecretStr(""),
+        description="signs sign-ins together with the tokens; the same for all workers behind one address",
     )
     session_hours: float = Field(12.0, gt=0, description="a sign-in ends after this time")
     secure_cookie: bool = Field(False, description="true behind TLS: the sign-in cookie is sent over https only")

@@ -24,6 +24,8 @@ class Telemetry:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
+        started = "Start of this worker, in seconds since the epoch; totals count from then on"
+        self._gauge("voicemon_start_time_seconds", started).set_to_current_time()
         self._accepted = self._counter("voicemon_events_accepted", "Events accepted for the first time")
         self._duplicates = self._counter("voicemon_events_duplicate", "Events whose id was accepted before")
         self._rejected = self._counter("voicemon_events_rejected", "Records refused", "reason")

@@ -18,7 +18,7 @@ FAILURES: Final = {
     "404": "There is no such thing.",
     "421": "The worker is not known under this host name.",
     "503": "Figures are not complete yet, or ClickHouse does not answer: ask again soon.",
-    "504": "The answer takes too long: ask for less.",
+    "504": "The answer takes too long: ask again soon, or for less.",
 }
 ALWAYS: Final = ("400", "401", "403", "421")
 

@@ -41,7 +41,13 @@ class CountersParameters(Parameters, frozen=True, kw_only=True):
     partition: Annotated[int, Meta(ge=0, le=2**31 - 1, description="Only this source partition.")] | None = None
     detail: Annotated[Literal["partitions"], Meta(description="Entries by source partition.")] | None = None
     sort: Annotated[Sort, Meta(description="What the entries are sorted by.")] = "window"
-    order: Annotated[Literal["up", "down"], Meta(description="The least or the greatest first.")] = "up"
+    order: (
+        Annotated[
+            Literal["up", "down"],
+            Meta(description="The least or the greatest first; without it the newest window, the least of all else."),
+        ]
+        | None
+    ) = None
     limit: Annotated[int, Meta(ge=1, le=MOST_ENTRIES, description=f"Most entries of one answer. {LIMITS}")] | None = (
         None
     )

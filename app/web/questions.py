@@ -55,7 +55,9 @@ class Questions:
             return await asyncio.wait_for(asyncio.shield(running), self._seconds)
         except TimeoutError:
             running.cancel()
-            raise ApiError(504, "timeout", f"no answer within {self._seconds:g} s: ask for less") from None
+            raise ApiError(
+                504, "timeout", f"no answer within {self._seconds:g} s: ask again soon, or for less"
+            ) from None
         except VoicemonError as error:
             raise _failure(error) from error
 
@@ -95,7 +97,7 @@ def _failure(error: VoicemonError) -> ApiError:
     log.warning("A question to ClickHouse failed", reason=str(error))
     code = error.code if isinstance(error, StoreError) else None
     if code == TOO_SLOW:
-        return ApiError(504, "timeout", "ClickHouse needs too long for that: ask for less")
+        return ApiError(504, "timeout", "ClickHouse needs too long for that: ask again soon, or for less")
     if code in NOT_MIGRATED:
         return ApiError(503, "no_schema", "ClickHouse has no complete schema yet: a worker is about to make it")
     if isinstance(error, StoreError):

@@ -117,10 +117,14 @@ def _rows(table: CountersTable, asked: CountersParameters, known: Sequence[int])
         for entry in table.entries(place, partial(_holds, asked))
         if asked.counter_type in {None, entry.counter_type}
     ]
-    is_falling = asked.order == "down"
+    is_falling = _falls(asked)
     if asked.sort != "window" or is_falling:
         rows.sort(key=SORTS[asked.sort], reverse=is_falling)
     return rows
+
+
+def _falls(asked: CountersParameters) -> bool:
+    return asked.order == "down" or (asked.order is None and asked.sort == "window")
 
 
 def _is_seen(asked: CountersParameters, window_start_ms: int, organization_id: str | None) -> bool:
@@ -159,17 +163,25 @@ def _entry(entry: Entry, partition: int | None) -> dict[str, object]:
 
 def _page_only(asked: CountersParameters) -> dict[str, Any]:
     """What the page's form and links show."""
-    filters = msgspec.to_builtins(asked) | {"format": "html"}
+    falls = _falls(asked)
+    filters = msgspec.to_builtins(asked) | {"format": "html", "order": "down" if falls else "up"}
     filters = {name: value for name, value in filters.items() if value is not None}
 
     def link(**changes: object) -> str:
         return "?" + urlencode({**filters, **changes})
 
     def sorted_by(name: str) -> str:
-        is_again = asked.sort == name and asked.order == "up"
+        is_again = asked.sort == name and not falls
         return link(sort=name, order="down" if is_again else "up", offset=0)
 
-    return {"types": COUNTER_TYPES, "filters": filters, "asked": asked, "link": link, "sorted_by": sorted_by}
+    return {
+        "types": COUNTER_TYPES,
+        "filters": filters,
+        "asked": asked,
+        "falls": falls,
+        "link": link,
+        "sorted_by": sorted_by,
+    }
 
 
 def _is_page(request: web.Request, form: str | None) -> bool:

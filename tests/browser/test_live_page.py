@@ -12,12 +12,13 @@ from urllib.parse import quote
 import pytest
 from playwright.sync_api import Error, Page, ViewportSize, expect
 
+from app.domain.windows import HOUR_MS
 from tests.browser.accessibility import faults
 from tests.browser.conftest import Open
 from tests.browser.fake_api import Trouble, application
 from tests.browser.hostile import HOSTILE, LONG
 from tests.browser.serving import served
-from tests.browser.world import World
+from tests.browser.world import ORGANISATIONS, World
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
 
@@ -211,6 +212,48 @@ def test_a_csv_holds_every_row_and_no_formula(site: Site, open_page: Open, tmp_p
     assert rows[3]["Coach"] == '\'=HYPERLINK("http://x","y")'
 
 
+def test_a_name_that_becomes_known_later_takes_the_place_of_the_id(site: Site, open_page: Open) -> None:
+    row = dict(site.world.artifacts[0]) | {"artifactId": "art_named_later", "organizationId": "org_named_later"}
+    site.world.artifacts.append({name: value for name, value in row.items() if name != "orgName"})
+    page = still(open_page, f"{site.url}/view/artifact?id=art_named_later")
+    expect(page.locator(".facts")).to_contain_text("org_named_later")
+    site.world.publish("artifact_received", organizationId="org_named_later", orgName="Named Later")
+    expect(page.locator(".facts")).to_contain_text("Named Later")
+    site.world.artifacts.pop()
+
+
+def test_what_is_on_the_screen_is_asked_for_first(site: Site, open_page: Open) -> None:
+    page = open_page(site.url, locale="en-GB")
+    is_settled(page)
+    took: list[str] = []
+    page.on("request", lambda request: took.append(f"asks {request.url.rpartition('/')[2].partition('?')[0]}"))
+    page.on("response", lambda answer: took.append(f"gets {answer.url.rpartition('/')[2].partition('?')[0]}"))
+    page.reload()
+    is_settled(page)
+    expect(page.locator("#organization option", has_text=ORGANISATIONS["org_001"])).to_be_attached()
+    assert took.index("gets overview") < took.index("asks organizations")
+
+
+def test_the_table_of_organisations_speaks_of_closed_hours_also_in_the_last_hour(site: Site, open_page: Open) -> None:
+    page = open_page(f"{site.url}/view/events")
+    is_settled(page)
+    with page.expect_request("**/organizations?periodType=hourly**", timeout=20_000) as asked:
+        page.goto(f"{site.url}/view/metrics?range=1H")
+    query = {name: int(value) for name, value in re.findall(r"(startTime|endTime)=(\d+)", asked.value.url)}
+    assert query["startTime"] % HOUR_MS == query["endTime"] % HOUR_MS == 0
+    assert query["endTime"] - query["startTime"] == HOUR_MS
+    assert 0 <= time.time_ns() // 1_000_000 - query["endTime"] < HOUR_MS + 60_000
+    expect(page.get_by_role("region", name="Organisations", exact=True)).to_contain_text("The last closed hour")
+
+
+def test_a_retry_history_is_seen_whole_beside_the_timeline(site: Site, open_page: Open) -> None:
+    retried = next(event["artifactId"] for event in site.world.events if event["eventType"] == "retry_initiated")
+    page = open_page(f"{site.url}/view/artifact?id={retried}")
+    is_settled(page)
+    table = page.get_by_role("region", name="Retry history, table")
+    assert table.evaluate("box => box.scrollWidth - box.clientWidth") == 0
+
+
 def test_ranges_change_the_charts_and_stand_in_the_address(site: Site, open_page: Open) -> None:
     page = open_page(f"{site.url}/view/metrics")
     bars = page.locator('[data-chart="throughput"] rect:not(.guide)')
@@ -299,7 +342,7 @@ def test_without_the_store_live_counters_go_on(site: Site, open_page: Open) -> N
     site.trouble.no_store = True
     try:
         page = open_page(site.url, tolerated=("503",))
-        expect(page.locator(".stage")).to_have_count(5)
+        expect(page.locator('.stage[data-state="unknown"]')).to_have_count(5)
         expect(page.locator(".flow + .failure")).to_contain_text("Live counters only: ClickHouse does not answer")
         expect(page.locator(".connection")).to_have_text("Live")
     finally:

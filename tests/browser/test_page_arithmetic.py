@@ -68,6 +68,13 @@ def test_a_duration_has_the_unit_that_fits_it(call: Call, ms: int, text: str) ->
 
 
 @pytest.mark.parametrize(
+    ("fraction", "text"), [(0, "0%"), (0.0004, "<0.1%"), (0.0006, "0.1%"), (0.123, "12.3%"), (0.9996, "100%")]
+)
+def test_a_share_is_rounded_but_not_to_nothing(call: Call, fraction: float, text: str) -> None:
+    assert call("format", "percent", fraction) == text
+
+
+@pytest.mark.parametrize(
     ("age_ms", "text"), [(-5, "Just now"), (59_999, "Just now"), (60_000, "1m ago"), (7_200_000, "2h ago")]
 )
 def test_an_age_is_told_as_people_do(call: Call, age_ms: int, text: str) -> None:
@@ -106,6 +113,7 @@ def test_a_range_has_every_period_and_ends_with_the_open_one(call: Call) -> None
 @pytest.mark.parametrize(
     ("stage", "state"),
     [
+        ({"count": 3}, "unknown"),
         ({"count": 0, "failures": 0}, "idle"),
         ({"count": 3, "failures": 0}, "good"),
         ({"count": 0, "failures": 0, "queueDepth": 1}, "good"),

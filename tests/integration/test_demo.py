@@ -96,6 +96,30 @@ def test_a_timed_demo_ends_with_numbers_that_agree(folder: Path) -> None:
     assert "artifactsReceived" in errors
 
 
+def worker_below(pid: int) -> int:
+    """Id of the process that counts, below its supervisor."""
+    for child in processes_below(pid):
+        command = subprocess.run(["ps", "-o", "args=", "-p", str(child)], capture_output=True, text=True, check=False)
+        if command.stdout.strip().endswith("-m app.cli worker"):
+            return child
+    raise AssertionError("there is no worker")
+
+
+def test_a_worker_that_is_killed_in_the_middle_ends_in_numbers_that_agree(folder: Path) -> None:
+    with running_demo(folder, "--seconds", "20") as process:
+        read_until(process, FIGURES)
+        time.sleep(5)
+        os.kill(worker_below(process.pid), signal.SIGKILL)
+        output, errors = process.communicate(timeout=START_SECONDS)
+    assert process.returncode == 0, errors
+    summary = summary_of(output)
+    assert summary["agree"], summary["problems"]
+    assert summary["restarts"] == 1
+    assert summary["audited"]
+    assert summary["published"]["distinct"] == summary["counted"]["accepted"] == summary["stored"]
+    assert summary["published"]["resends"] == summary["counted"]["duplicates"]
+
+
 def test_ctrl_c_ends_the_demo_with_its_summary_and_leaves_no_process(folder: Path) -> None:
     with running_demo(folder) as process:
         read_until(process, FIGURES)

@@ -40,6 +40,15 @@ def test_a_number_that_differs_is_named(changes: dict[str, object]) -> None:
     assert not summary(**changes).as_json()["agree"]
 
 
+def test_what_an_audit_finds_is_a_problem_and_its_count_is_named_so() -> None:
+    assert "audit" not in " ".join(summary().sentences())
+    agreed = summary(restarts=1, differences=())
+    assert agreed.problems() == []
+    assert "by an audit of the log" in " ".join(agreed.sentences())
+    assert agreed.as_json() | {"restarts": 1, "audited": True, "agree": True} == agreed.as_json()
+    assert summary(restarts=1, differences=("a counter differs",)).problems() == ["a counter differs"]
+
+
 def test_records_of_other_publishers_are_counted_apart() -> None:
     shared = summary(appended=107, counted=Counts(accepted=103, duplicates=3, rejected=1), stored=103)
     assert shared.foreign == 7

@@ -20,7 +20,7 @@ from app.queries.minutes import minutes
 from app.queries.overview import overview
 from app.queries.stage_errors import StageErrorsParameters, stage_errors
 from app.runtime.settings import Settings
-from tests.integration.store.rows import insert, line_of
+from tests.integration.store.rows import event_line, insert, line_of
 from tests.sample_log import read_expected, read_log
 
 pytestmark = pytest.mark.clickhouse
@@ -61,6 +61,20 @@ def test_an_empty_store_gives_zeros(store: Client) -> None:
     assert {row["count"] for row in plain(confidence(store, RangeParameters(), NOW))["bins"]} == {0}
     assert plain(channels(store, RangeParameters(), NOW)) == {"channels": []}
     assert stage_errors(store, StageErrorsParameters(stage="transcription"), NOW).errors == []
+
+
+def test_a_completion_whose_marks_are_not_visible_yet_is_no_sample_and_no_failure(store: Client) -> None:
+    lines = [
+        event_line(offset, eventType=kind, artifactId="art_1", timestamp=NOW - 60_000 + offset)
+        for offset, kind in enumerate(("artifact_received", "artifact_completed"))
+    ]
+    insert(store, lines)
+    assert overview(store, Parameters(), NOW).end_to_end_samples == 1
+    # An insert is seen in `events` a moment before it is seen in the tables that are filled from it.
+    receipt = store.command("SELECT min(receipt) FROM artifact_marks")
+    store.command("TRUNCATE TABLE artifact_marks")
+    store.insert("artifact_marks", [["art_1", receipt, "~"]], column_names=["artifactId", "receipt", "completion"])
+    assert overview(store, Parameters(), NOW).end_to_end_samples == 0
 
 
 @pytest.mark.parametrize("organization_id", [None, "org_001"])

@@ -104,6 +104,18 @@ async def test_a_sign_in_opens_and_a_sign_out_closes() -> None:
         assert (await site.ask("/api/v1/session", headers=cookie))[0] == 401
 
 
+async def test_a_sign_in_at_one_worker_holds_at_every_other_with_the_same_tokens() -> None:
+    rotated = TOKENS.replace(OWN, "another-token-of-organisation-one")
+    async with served(web=WITH_TOKENS) as one, served(web=WITH_TOKENS) as two, served(web={"tokens": rotated}) as three:
+        own, _ = await signed_in(one, OWN)
+        staff, _ = await signed_in(two, STAFF)
+        assert (await two.ask(REALTIME, headers=own))[1]["organizationId"] == ONE
+        assert [(await site.ask("/tables/", headers=own))[0] for site in (one, two)] == [403, 403]
+        assert [(await site.ask("/metrics", headers=staff))[0] for site in (one, two, three)] == [200, 200, 200]
+        assert (await three.ask(REALTIME, headers=own))[0] == 401, "its token is gone there"
+        assert (await two.ask("/sign-out", method="POST", headers=own))[0] == 303
+
+
 async def test_behind_tls_the_cookie_is_for_https_only() -> None:
     async with served(web={**WITH_TOKENS, "secure_cookie": True}) as site:
         _, headers = await signed_in(site, STAFF)

@@ -35,6 +35,15 @@ async def test_entries_are_sorted_and_paged() -> None:
         ]
 
 
+async def test_the_newest_window_comes_first_unless_an_order_is_asked_for() -> None:
+    async with served(counted()) as site:
+        for query, first in (("", START), ("?sort=window", START), ("?order=up", START - HOUR_MS)):
+            _, body, _ = await site.ask(f"/tables/counters/{query}")
+            assert body["entries"][0]["windowStart"] == first, query
+        _, text, _ = await site.ask("/tables/counters/?format=html")
+        assert 'aria-sort="descending"><a href="?sort=window&amp;order=up' in text
+
+
 async def test_the_last_hour_is_told_minute_by_minute() -> None:
     async with served(counted()) as site:
         minutes = (await site.ask("/tables/counters/"))[1]["minutes"]

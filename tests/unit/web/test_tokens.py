@@ -7,7 +7,7 @@ import pytest
 from app.runtime.errors import VoicemonError
 from app.runtime.settings import WebSettings
 from app.web.sessions import Sessions
-from app.web.tokens import Tokens, configured_tokens, new_token, token_line
+from app.web.tokens import Grant, Tokens, configured_tokens, new_token, token_line
 
 HOUR_MS = 3_600_000
 KEY = "k" * 32
@@ -68,22 +68,44 @@ def sessions(text: str, key: str = KEY) -> Sessions:
     return Sessions(tokens(text), WebSettings.model_validate({"session_key": key}))
 
 
-def test_a_sign_in_ends_with_its_time_its_token_and_by_signing_out() -> None:
+def sign_in(ours: Sessions, text: str) -> str:
+    [grant] = tokens(text).all()
+    return ours.issue(grant, 0)
+
+
+@pytest.mark.parametrize("key", [KEY, ""])
+def test_a_sign_in_ends_with_its_time_its_token_and_by_signing_out(key: str) -> None:
     line, changed = "a staff 12345678901234567890", "a organization:x 12345678901234567890"
-    ours, other_worker, other_key = sessions(line), sessions(line), sessions(line, "l" * 32)
-    [grant] = ours._tokens.all()
-    value = ours.issue(grant, 0)
+    ours = sessions(line, key)
+    value = sign_in(ours, line)
     assert "12345678901234567890" not in value
-    assert ours.find(value, 12 * HOUR_MS - 1) is grant
+    assert ours.find(value, 12 * HOUR_MS - 1) == tokens(line).all()[0]
     assert ours.find(value, 12 * HOUR_MS) is None
-    assert other_worker.find(value, 0) is not None
-    assert other_key.find(value, 0) is None
-    assert sessions(changed).find(value, 0) is None
-    assert sessions("a staff 22345678901234567890").find(value, 0) is None
-    for forged in ("", ".", "a.b", value[:-1], "x" + value, value * 50, "ü." + value):
+    assert sessions(line, "l" * 32).find(value, 0) is None
+    assert sessions(changed, key).find(value, 0) is None
+    assert sessions("a staff 22345678901234567890", key).find(value, 0) is None
+    assert sessions("b staff 12345678901234567890", key).find(value, 0) is None
+    assert sessions("", key).find(value, 0) is None
+    for forged in ("", ".", "a.b", value[:-1], "x" + value, value * 50, "ü." + value, value.replace(".", "=.")):
         assert ours.find(forged, 0) is None
     ours.revoke(value, 0)
     assert ours.find(value, 0) is None
+
+
+@pytest.mark.parametrize("key", [KEY, ""])
+def test_workers_with_the_same_settings_take_each_others_sign_ins_also_while_tokens_change(key: str) -> None:
+    anna, bob = "anna staff 12345678901234567890", "bob organization:x abcdefghijklmnopqrst"
+    value = sign_in(sessions(anna, key), anna)
+    for text in (anna, f"{bob};{anna}", f"{anna};bob staff another-token-of-twenty"):
+        grant = sessions(text, key).find(value, 0)
+        assert grant is not None, text
+        assert (grant.name, grant.organization_id) == ("anna", None)
+
+
+def test_a_sign_in_cannot_be_turned_into_that_of_another_token() -> None:
+    ours = sessions("anna staff 12345678901234567890; bob organization:x abcdefghijklmnopqrst", "")
+    anna, bob = ours.issue(Grant("anna"), 0), ours.issue(Grant("bob"), 0)
+    assert ours.find(f"{anna.partition('.')[0]}.{bob.partition('.')[2]}", 0) is None
 
 
 def test_a_short_session_key_is_refused() -> None:

@@ -54,8 +54,26 @@ async function failureOf(response) {
   return new ApiFailure(response.status, error.code ?? "unknown", error.message ?? `the worker answered ${response.status}`);
 }
 
+let open = 0;
+const waiting = [];
+
+/** Return as soon as no question is under way. */
+export function whenQuiet() {
+  return open ? new Promise((resolve) => waiting.push(resolve)) : Promise.resolve();
+}
+
 /** The JSON answer to a GET below /api/v1. Throws ApiFailure, or AbortError when `signal` ends it. */
 export async function get(path, parameters, signal) {
+  open += 1;
+  try {
+    return await answer(path, parameters, signal);
+  } finally {
+    open -= 1;
+    if (!open) for (const resolve of waiting.splice(0)) resolve();
+  }
+}
+
+async function answer(path, parameters, signal) {
   const limit = AbortSignal.timeout(ANSWER_MS);
   let response;
   try {

@@ -4,13 +4,13 @@ import { units } from "./format.js";
 
 const { MINUTE, HOUR, DAY } = units;
 
-/** Ranges of the metrics view: length, length of a period, and what they are called. */
+/** Ranges of the metrics view: length, length of a period, and what they and their closed hours or days are called. */
 export const RANGES = {
-  "1H": { length: HOUR, size: MINUTE, text: "last 60 min", each: "minute" },
-  "6H": { length: 6 * HOUR, size: HOUR, text: "last 6 h and the hour so far", each: "hour" },
-  "24H": { length: 24 * HOUR, size: HOUR, text: "last 24 h and the hour so far", each: "hour" },
-  "7D": { length: 7 * DAY, size: HOUR, text: "last 7 days and the hour so far", each: "hour" },
-  "30D": { length: 30 * DAY, size: DAY, text: "last 30 days and the day so far", each: "day" },
+  "1H": { length: HOUR, size: MINUTE, text: "last 60 min", each: "minute", closed: "The last closed hour" },
+  "6H": { length: 6 * HOUR, size: HOUR, text: "last 6 h and the hour so far", each: "hour", closed: "Closed hours of the last 6 h" },
+  "24H": { length: 24 * HOUR, size: HOUR, text: "last 24 h and the hour so far", each: "hour", closed: "Closed hours of the last 24 h" },
+  "7D": { length: 7 * DAY, size: HOUR, text: "last 7 days and the hour so far", each: "hour", closed: "Closed hours of the last 7 days" },
+  "30D": { length: 30 * DAY, size: DAY, text: "last 30 days and the day so far", each: "day", closed: "Closed days of the last 30 days" },
 };
 
 /** The range taken if none is given. */
@@ -48,6 +48,13 @@ export function combined(rows) {
     found[mean] = div(rows.reduce((sum, row) => sum + (row[mean] ?? 0) * (row[samples] ?? 0), 0), found[samples]);
   }
   return found;
+}
+
+/** Where the closed hours or days of a range begin, and where the open one does. */
+export function closedSpan(range, now) {
+  const { length, size } = RANGES[range];
+  const open = now - (now % Math.max(size, HOUR));
+  return { periodType: size === DAY ? "daily" : "hourly", startTime: open - length, endTime: open };
 }
 
 /** Every period of a range up to now, oldest first, with its row or null; the last one is still open. */

@@ -40,9 +40,10 @@ export function money(usd) {
   return `$${usd.toLocaleString("en-US", { minimumFractionDigits: digits, maximumFractionDigits: digits })}`;
 }
 
-/** 12.3%, of a fraction. */
+/** 12.3%, of a fraction; what would be rounded to nothing is told from nothing. */
 export function percent(fraction) {
   const value = fraction * 100;
+  if (value > 0 && value < 0.05) return "<0.1%";
   return `${value === 0 || value >= 99.95 ? value.toFixed(0) : value.toFixed(1)}%`;
 }
 

@@ -1,6 +1,8 @@
 // The choice of an organisation in the header, and the organisations' names.
 
+import { whenQuiet } from "./api.js";
 import { now } from "./clock.js";
+import { h } from "./dom.js";
 import { units } from "./format.js";
 import * as ask from "./queries.js";
 
@@ -13,6 +15,18 @@ const names = new Map();
 export function organizationName({ organizationId, orgName }) {
   if (orgName && orgName !== UNKNOWN) return orgName;
   return names.get(organizationId) ?? organizationId;
+}
+
+/** The same as an element, which changes as soon as the name becomes known. */
+export function organizationElement(row, classes) {
+  return h("bdi", { class: classes, "data-organization": row.organizationId }, organizationName(row));
+}
+
+function showNames() {
+  for (const element of document.querySelectorAll("[data-organization]")) {
+    const name = names.get(element.dataset.organization);
+    if (name !== undefined && element.textContent !== name) element.textContent = name;
+  }
 }
 
 const ranges = () => [
@@ -60,18 +74,23 @@ export function installOrganizations(control, viewer, choose, named) {
       if (orgName && orgName !== UNKNOWN) names.set(organizationId, orgName);
       known.add(organizationId);
     }
-    if (shown() !== before[0] && document.activeElement !== control) draw();
+    if (shown() !== before[0]) {
+      if (document.activeElement !== control) draw();
+      showNames();
+    }
     if (chosen && nameOf(chosen) !== before[1]) named();
   };
 
   const load = async () => {
+    // What is on the screen is asked for first.
+    await whenQuiet();
     learn(await asked());
     setTimeout(load, REFRESH_MS);
   };
 
   control.addEventListener("change", () => choose(control.value || undefined));
   draw();
-  if (isFree) load();
+  if (isFree) setTimeout(load);
   return {
     nameOf,
     learn: (rows) => isFree && learn(rows),

@@ -4,7 +4,7 @@ import { href } from "../address.js";
 import { now } from "../clock.js";
 import { h } from "../dom.js";
 import { channelText, sentence, stageText, symbol, tone } from "../events.js";
-import { clock, count, date, dateTime, duration, percent } from "../format.js";
+import { count, dateTime, duration, percent } from "../format.js";
 import { Panel, emptyState } from "../panel.js";
 import * as ask from "../queries.js";
 import { facts, orgText, statusBadge } from "./artifacts.js";
@@ -60,16 +60,16 @@ function retryRow(retry) {
   const outcome = { retry_initiated: "initiated", retry_succeeded: "succeeded", retry_failed: "failed" }[retry.eventType];
   const mark = { initiated: "retry", succeeded: "good", failed: "bad" }[outcome];
   return h("tr", {},
-    h("td", { class: "nowrap" }, `${date(retry.timestamp)} ${clock(retry.timestamp)}`),
+    h("td", { class: "moment" }, dateTime(retry.timestamp)),
     h("td", { class: "number" }, retry.retryAttempt === undefined ? "–" : count(retry.retryAttempt)),
-    h("td", {}, h("span", { class: `badge badge-${mark}` }, outcome)),
-    h("td", { class: "wide" }, retry.errorMessage ? h("bdi", { class: "error-text" }, retry.errorMessage) : ""));
+    h("td", {}, h("span", { class: `badge badge-${mark}` }, outcome),
+      retry.errorMessage ? h("bdi", { class: "error-text" }, retry.errorMessage) : null));
 }
 
 function retryTable(retries) {
   return h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Retry history, table" }, h("table", {},
     h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "Time (UTC)"), h("th", { scope: "col", class: "number" }, "Attempt"),
-      h("th", { scope: "col" }, "Outcome"), h("th", { scope: "col" }, "Error"))),
+      h("th", { scope: "col" }, "Outcome"))),
     h("tbody", {}, retries.map(retryRow))));
 }
 

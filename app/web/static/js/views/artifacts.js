@@ -5,7 +5,7 @@ import { h, id, spoken } from "../dom.js";
 import { KNOWN_CHANNELS, STATUSES, channelText, stageText, statusTone } from "../events.js";
 import { timeOf } from "../filters.js";
 import { count, dateTime, duration } from "../format.js";
-import { organizationName } from "../organizations.js";
+import { organizationElement, organizationName } from "../organizations.js";
 import { openingTable } from "../paged.js";
 import * as ask from "../queries.js";
 import { moment } from "./feed.js";
@@ -57,7 +57,7 @@ export function statusBadge(status) {
 
 /** An organisation's name, else its id. */
 export function orgText(row) {
-  return row.organizationId ? h("bdi", { class: "org clip" }, organizationName(row)) : none();
+  return row.organizationId ? organizationElement(row, "org clip") : none();
 }
 
 function cells(row) {

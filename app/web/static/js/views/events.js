@@ -5,7 +5,7 @@ import { h, id, spoken } from "../dom.js";
 import { ERROR_TYPES, EVENT_TYPES, STAGES, stageText, tone, typeText } from "../events.js";
 import { timeOf } from "../filters.js";
 import { dateTime, duration } from "../format.js";
-import { organizationName } from "../organizations.js";
+import { organizationElement, organizationName } from "../organizations.js";
 import { openingTable } from "../paged.js";
 import * as ask from "../queries.js";
 import { badges, errorText } from "./feed.js";
@@ -60,13 +60,13 @@ const COLUMNS = [
 const HEAD = [["Timestamp (UTC)"], ["Event"], ["Stage"], ["Artifact"], ["Org"], ["Duration", "number"], ["Details"]];
 
 function cells(event) {
-  const { artifactId, organizationId } = event;
+  const { artifactId } = event;
   return [
-    h("td", { class: "nowrap" }, h("time", { datetime: new Date(event.timestamp).toISOString() }, dateTime(event.timestamp))),
+    h("td", { class: "moment" }, h("time", { datetime: new Date(event.timestamp).toISOString() }, dateTime(event.timestamp))),
     h("td", { class: "nowrap" }, h("span", { class: `badge badge-${tone(event.eventType)}`, title: event.eventType }, typeText(event.eventType))),
     h("td", { class: "nowrap" }, event.pipelineStage ? stageText(event.pipelineStage) : none()),
     h("td", {}, artifactId ? h("a", { "data-view": "artifact", href: href("artifact", { id: artifactId }) }, id(artifactId)) : none()),
-    h("td", { class: "nowrap" }, organizationId ? h("bdi", { class: "org clip" }, organizationName(event)) : none()),
+    h("td", { class: "nowrap" }, event.organizationId ? organizationElement(event, "org clip") : none()),
     h("td", { class: "number" }, event.durationMs === undefined ? none() : duration(event.durationMs)),
     h("td", { class: "wide" }, h("div", { class: "entry-more" }, badges({ ...event, durationMs: undefined }), errorText(event))),
   ];

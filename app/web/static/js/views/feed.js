@@ -4,7 +4,7 @@ import { href } from "../address.js";
 import { now } from "../clock.js";
 import { h, id, spoken } from "../dom.js";
 import { sentence, symbol, tone } from "../events.js";
-import { organizationName } from "../organizations.js";
+import { organizationElement } from "../organizations.js";
 import { ago, count, dateTime, dayGroup, duration, money } from "../format.js";
 
 const COUNTS = { claimCount: "claim", entityCount: "entity", draftCount: "draft" };
@@ -57,7 +57,7 @@ function entry(event) {
     h("div", { class: "entry-text" },
       h("p", {}, h("span", { class: "sentence" }, h("bdi", {}, sentence(event))), " ", target),
       h("p", { class: "entry-more" },
-        event.organizationId ? h("span", { class: "org" }, h("bdi", {}, organizationName(event))) : null,
+        event.organizationId ? organizationElement(event, "org") : null,
         badges(event), errorText(event))),
     moment(event.timestamp));
 }

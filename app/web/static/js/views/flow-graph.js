@@ -7,10 +7,11 @@ import { count, duration } from "../format.js";
 
 const SLOW = 1.5; // times the baseline
 
-const WORDS = { bad: "failures", slow: "slow", good: "active", idle: "idle" };
+const WORDS = { bad: "failures", slow: "slow", good: "active", idle: "idle", unknown: "unknown" };
 
-/** bad (failures in the window), slow (latency above 1.5 × baseline), good (active) or idle. */
+/** bad (failures in the window), slow (latency above 1.5 × baseline), good (active), idle, or unknown. */
 export function stageState(stage) {
+  if (stage.failures === undefined) return "unknown";
   if (stage.failures > 0) return "bad";
   if (stage.avgLatency > 0 && stage.baselineLatency > 0 && stage.avgLatency > SLOW * stage.baselineLatency) return "slow";
   return stage.count > 0 || stage.queueDepth > 0 ? "good" : "idle";

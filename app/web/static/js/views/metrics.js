@@ -54,13 +54,13 @@ function channelPanel(parameters, about) {
 export function metrics({ scope, query }) {
   const range = query.get("range") in RANGES ? query.get("range") : DEFAULT_RANGE;
   const { organizationId } = scope;
-  const { length, size, text, each } = RANGES[range];
+  const { length, text, each } = RANGES[range];
   const about = `${text} · ${scope.text}`;
   const span = () => ({ organizationId, startTime: now() - length, endTime: now() });
   const kept = () => ({ ...span(), startTime: Math.max(now() - length, now() - 48 * 3_600_000) });
   const aboutEvents = length > 48 * 3_600_000 ? `last 48 h (events are kept no longer) · ${scope.text}` : `${RANGES[range].text} · ${scope.text}`;
   const main = new Panel({
-    title: "Metrics", note: `${about} · one bar or point a ${each}, UTC`, tools: rangeButtons(range), everyMs: REFRESH_MS,
+    title: "Metrics", note: `${about} · one bar or point per ${each}, UTC`, tools: rangeButtons(range), everyMs: REFRESH_MS,
     skeleton: 10,
     load: async (signal) => {
       const [periods, state] = await Promise.all([
@@ -74,7 +74,7 @@ export function metrics({ scope, query }) {
     },
   });
   const panels = [main, confidencePanel(kept, aboutEvents), channelPanel(kept, aboutEvents)];
-  if (!organizationId) panels.push(organizationTable(span, size, about));
+  if (!organizationId) panels.push(organizationTable(range));
   return {
     element: h("div", { class: "stack" }, main.element,
       h("div", { class: "columns" }, panels.slice(1, 3).map(({ element }) => element)), panels[3]?.element),

@@ -2,7 +2,9 @@
 
 import { href } from "../address.js";
 import { h } from "../dom.js";
-import { count, duration, money, percent, units } from "../format.js";
+import { now } from "../clock.js";
+import { RANGES, closedSpan } from "../figures.js";
+import { count, duration, money, percent } from "../format.js";
 import { Panel } from "../panel.js";
 import * as ask from "../queries.js";
 
@@ -26,13 +28,12 @@ function row(organization) {
 
 const HEAD = ["Received", "Completed", "Failed", "Mean latency", "Error rate", "Cost"];
 
-/** A panel with the organisations' table; `span()` gives {startTime, endTime}, `size` the length of a period. */
-export function organizationTable(span, size, about) {
-  const periodType = size === units.DAY ? "daily" : "hourly";
+/** A panel with the table of all organisations over the closed hours or days of a range. */
+export function organizationTable(range) {
   return new Panel({
     title: "Organisations", everyMs: 30_000, skeleton: 5,
-    note: `Closed ${periodType === "daily" ? "days" : "hours"}, ${about} · latency is end to end, error rate failed of received`,
-    load: (signal) => ask.organizations({ periodType, ...span() }, signal),
+    note: `${RANGES[range].closed} · all organisations · latency is end to end, error rate failed of received`,
+    load: (signal) => ask.organizations(closedSpan(range, now()), signal),
     isEmpty: ({ organizations }) => !organizations.length,
     empty: "No organisation has a closed period in this range yet.",
     render: ({ organizations }) => h("div", { class: "scroll", "data-scroll": "orgs", tabindex: "0", role: "region", "aria-label": "Organisations, table" },
