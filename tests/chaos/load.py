@@ -18,10 +18,16 @@ CLOSE_SECONDS = 60.0
 class Load:
     """Runs in a thread of its own between `start` and `stop`."""
 
-    def __init__(self, bootstrap: str, prefix: str, rate: float, seed: int) -> None:
+    def __init__(self, bootstrap: str, prefix: str, rate: float, seed: int, late_rate: float = 0.2) -> None:
         self._publisher = Publisher(bootstrap, prefix)
         options = SimulationOptions(
-            rate=rate, seconds=None, organisations=20, seed=seed, failure_rate=0.1, duplicate_rate=0.1, late_rate=0.2
+            rate=rate,
+            seconds=None,
+            organisations=20,
+            seed=seed,
+            failure_rate=0.1,
+            duplicate_rate=0.1,
+            late_rate=late_rate,
         )
         self._random = random.Random(seed)
         self._stop = threading.Event()
