@@ -135,6 +135,7 @@ class Outage:
         say(f"all rows of the outage are stored after {outcome.stored_seconds:.1f} s")
         await self._until_stored(lambda: SystemClock().now_ms() - CURRENT_MS)
         outcome.caught_up_seconds = outcome.watch.now - outcome.returned_at
+        say("rows are stored as fast as they come")
 
     async def _until_stored(self, moment: Callable[[], int]) -> None:
         async def holds() -> bool:
