@@ -81,11 +81,20 @@ class LiveWorker:
                 reasons.append(self._parts.ingest.pause.reason)
             if self._parts.writer.is_blocked:
                 reasons.append(self._parts.writer.blocked_reason)
+            elif self._rows_wait_long():
+                reasons.append(
+                    f"rows have waited for {self._parts.writer.oldest_unstored_age_seconds:.0f} s to be stored"
+                )
             if self._parts.writer.is_full:
                 reasons.append("the backlog of unstored rows is full: partitions pause")
         if incomplete is None and self.now_ms() - self.as_of_ms() > self._settings.ingest.stale_seconds * 1000:
             reasons.append(self._why_stale())
         return reasons
+
+    def _rows_wait_long(self) -> bool:
+        """True if the store takes rows, but too slowly."""
+        longest = self._settings.ingest.stale_seconds + self._settings.clickhouse.batch_seconds
+        return not self.lacks("clickhouse") and self._running().writer.oldest_unstored_age_seconds > longest
 
     def _why_stale(self) -> str:
         silent_ms = self.now_ms() - min((at.contact_ms for at in self._progress().values()), default=self.now_ms())

@@ -9,12 +9,16 @@ from dataclasses import dataclass
 from app.audit.report import PartitionFigures
 from app.domain.counters import COUNTER_TYPES, COUNTERS_OF_TYPE
 from app.domain.event_model import AgeLimits, Anomalies, PipelineEvent, event_key
-from app.domain.lenient_decode import decode_leniently
+from app.domain.events import decode_event, decode_leniently
 from app.domain.recount import LogRecord
 from app.domain.rejects import RejectedEvent
 from app.domain.windows import HOUR_MS, window_start_ms
 
 ID_BYTES = 16
+BY_THE_RULE_BOOK = 16
+"""One record in so many is decoded by the rule book alone, which takes ten times as long as the way that workers go:
+should the two ways part, a rule of the domain would be a difference at one place in sixteen.
+"""
 
 Counters = dict[tuple[str | None, int, int], int]
 """(organisation, window start, position in `COUNTER_TYPES`) → events."""
@@ -97,7 +101,8 @@ class PartitionRecount:
         figures.last_offset = record.offset
         figures.records += 1
         try:
-            event = decode_leniently(record.value, record.append_time_ms, self.rules.limits, self._anomalies)
+            decode = decode_event if record.offset % BY_THE_RULE_BOOK else decode_leniently
+            event = decode(record.value, record.append_time_ms, self.rules.limits, self._anomalies)
         except RejectedEvent as rejected:
             figures.refused += 1
             return rejected

@@ -3,7 +3,8 @@
 import hashlib
 import uuid
 from collections.abc import Sequence
-from typing import NamedTuple
+from operator import attrgetter
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -14,20 +15,18 @@ TEXTS = (
     "errorMessage", "errorCode",
 )  # fmt: skip
 NUMBERS = ("stageStartedAt", "stageCompletedAt", "durationMs")
-METADATA = tuple(field.encode_name for field in msgspec.structs.fields(Metadata))
-_TEXT_ATTRIBUTES = tuple(
-    field.name for name in TEXTS for field in msgspec.structs.fields(PipelineEvent) if field.encode_name == name
-)
-_NUMBER_ATTRIBUTES = tuple(
-    field.name for name in NUMBERS for field in msgspec.structs.fields(PipelineEvent) if field.encode_name == name
-)
-_METADATA_ATTRIBUTES = tuple(field.name for field in msgspec.structs.fields(Metadata))
-_FLOATS = frozenset({"transcriptDuration", "confidenceScore", "aiCost"})
 COLUMNS = (
-    "eventId", "eventType", "timestamp", "source_partition", "source_offset", "append_time_ms", *TEXTS, *NUMBERS,
-    *(f"metadata.{name}" for name in METADATA),
+    "UUIDStringToNum(toString(eventId))", "eventType", "timestamp", "source_partition", "source_offset",
+    "append_time_ms", *TEXTS, *NUMBERS,
+    *(f"metadata.{field.encode_name}" for field in msgspec.structs.fields(Metadata)),
 )  # fmt: skip
 KEY_BYTES, HASH_BYTES = 24, 16
+_NAMES = {field.encode_name: field.name for field in msgspec.structs.fields(PipelineEvent)}
+_texts_of = attrgetter(*(_NAMES[name] for name in TEXTS))
+_numbers_of = attrgetter(*(_NAMES[name] for name in NUMBERS))
+_ORGANIZATION = COLUMNS.index("organizationId")
+_UNKNOWN = Metadata()
+_encode = msgspec.msgpack.Encoder().encode
 
 
 class Content(NamedTuple):
@@ -57,32 +56,16 @@ class Content(NamedTuple):
 
 def content_of_event(event: PipelineEvent, partition: int, offset: int, append_time_ms: int) -> Content:
     """What the store should hold of an accepted event."""
-    metadata = event.metadata or Metadata()
-    texts = [getattr(event, name) or "" for name in _TEXT_ATTRIBUTES]
-    numbers = [getattr(event, name) for name in _NUMBER_ATTRIBUTES]
-    figures = [getattr(metadata, name) for name in _METADATA_ATTRIBUTES]
-    place = (partition, offset, append_time_ms)
-    return _content(event_key(event), event.event_type, event.timestamp, place, [*texts, *numbers, *figures])
+    texts = [text or "" for text in _texts_of(event)]
+    figures = msgspec.structs.astuple(event.metadata or _UNKNOWN)
+    place = (event.event_type, event.timestamp, partition, offset, append_time_ms)
+    return content_of_row((event_key(event), *place, *texts, *_numbers_of(event), *figures))
 
 
-def content_of_row(row: Sequence[object]) -> Content:
+def content_of_row(row: Sequence[Any]) -> Content:
     """What the store holds, from a row of `COLUMNS`."""
-    event_id, event_type, timestamp, partition, offset, append_time_ms, *rest = row
-    place = (int(str(partition)), int(str(offset)), int(str(append_time_ms)))
-    return _content(uuid.UUID(str(event_id)).bytes, str(event_type), int(str(timestamp)), place, rest)
-
-
-def _content(
-    event_id: bytes, event_type: str, timestamp_ms: int, place: tuple[int, int, int], rest: list[object]
-) -> Content:
-    partition, offset, append_time_ms = place
-    figures = rest[-len(METADATA) :]
-    settled = [
-        float(str(value)) if name in _FLOATS and value is not None else value
-        for name, value in zip(METADATA, figures, strict=True)
-    ]
-    organization_id = rest[TEXTS.index("organizationId")]
-    key = hashlib.blake2b(msgspec.json.encode([organization_id, event_type, timestamp_ms]), digest_size=KEY_BYTES - 16)
-    body = [event_type, timestamp_ms, *place, *rest[: -len(METADATA)], *settled]
-    digest = hashlib.blake2b(msgspec.json.encode(body), digest_size=HASH_BYTES).digest()
-    return Content(event_id + key.digest(), digest, timestamp_ms, append_time_ms, partition, offset)
+    event_id, event_type, timestamp_ms, partition, offset, append_time_ms = row[:6]
+    told_apart = _encode((row[_ORGANIZATION], event_type, timestamp_ms))
+    key = event_id + hashlib.blake2b(told_apart, digest_size=KEY_BYTES - 16).digest()
+    digest = hashlib.blake2b(_encode(row[1:]), digest_size=HASH_BYTES).digest()
+    return Content(key, digest, timestamp_ms, append_time_ms, partition, offset)

@@ -6,7 +6,7 @@ each; memory holds one hour.
 
 import struct
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
@@ -88,11 +88,11 @@ class _Copies:
     """What the log has under one key: the copy that must be stored, and those that may be instead of it."""
 
     required: Content | None = None
-    allowed: list[Content] = field(default_factory=list)
+    allowed: tuple[Content, ...] = ()
 
     def add(self, content: Content, must_be_there: bool) -> None:
         if not must_be_there:
-            self.allowed.append(content)
+            self.allowed += (content,)
         elif self.required is None or content.order < self.required.order:
             self.required = content
 
@@ -174,7 +174,10 @@ def _compare_hour(client: Client, figures: HourFigures, expected: ExpectedRows, 
     copies: dict[bytes, _Copies] = {}
     for content, must_be_there in expected.of_hour(hour_ms):
         if content.timestamp_ms >= scope.visible_from_ms:
-            copies.setdefault(content.key, _Copies()).add(content, must_be_there)
+            found = copies.get(content.key)
+            if found is None:
+                found = copies[content.key] = _Copies()
+            found.add(content, must_be_there)
     figures.expected = sum(found.required is not None for found in copies.values())
     parameters = {"from": hour_ms, "to": hour_ms + HOUR_MS}
     with client.query_rows_stream(ROWS_OF_HOUR, parameters=parameters) as rows:

@@ -12,16 +12,24 @@ from app.simulator import SimulationOptions, run_simulation
 
 BAD_VALUES = (b"", None, b"{", b"[]", b"\xff\xfe", b'{"eventType":"artifact_received"}', b'"text"')
 BAD_SHARE, COPY_SHARE, OLD_SHARE = 0.03, 0.01, 0.01
+LATE_A_SECOND = 60.0
+"""Late ones do not become more with the rate: more of each second's, and every insert would be of dozens of hours."""
 CLOSE_SECONDS = 60.0
 
 
 class Load:
     """Runs in a thread of its own between `start` and `stop`."""
 
-    def __init__(self, bootstrap: str, prefix: str, rate: float, seed: int) -> None:
+    def __init__(self, bootstrap: str, prefix: str, rate: float, seed: int, late_rate: float | None = None) -> None:
         self._publisher = Publisher(bootstrap, prefix)
         options = SimulationOptions(
-            rate=rate, seconds=None, organisations=20, seed=seed, failure_rate=0.1, duplicate_rate=0.1, late_rate=0.2
+            rate=rate,
+            seconds=None,
+            organisations=20,
+            seed=seed,
+            failure_rate=0.1,
+            duplicate_rate=0.1,
+            late_rate=min(0.2, LATE_A_SECOND / rate) if late_rate is None else late_rate,
         )
         self._random = random.Random(seed)
         self._stop = threading.Event()

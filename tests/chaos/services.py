@@ -29,6 +29,11 @@ class KillableService:
     def address(self) -> str:
         return self._service.address
 
+    @property
+    def log(self) -> Path:
+        """What it writes about itself."""
+        return self._service.logs[0]
+
     async def start(self) -> None:
         """Start it and return once it answers."""
         command = await asyncio.to_thread(self._service.prepare)

@@ -11,6 +11,7 @@ from app.audit.report import PartitionFigures
 from app.domain.counters import COUNTER_TYPES, COUNTERS_OF_TYPE
 from app.domain.event_model import AgeLimits
 from app.domain.recount import LogRecord, hourly_counters, recount
+from app.domain.rejects import RejectedEvent, RejectReason
 from app.domain.windows import HOUR_MS, MINUTE_MS
 from tests.sample_log import read_log
 
@@ -55,6 +56,15 @@ def test_with_windows_kept_for_ever_it_is_the_recount_of_the_domain(name: str) -
     assert (figures.accepted, figures.duplicates, figures.refused) == (accepted, duplicates, refused)
     assert figures.adds_up
     assert (figures.records, figures.late) == (len(log), 0)
+
+
+def test_the_rule_book_alone_judges_one_record_in_sixteen(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: Any) -> None:
+        raise RejectedEvent(RejectReason.BAD_JSON, "the fast way is wrong")
+
+    monkeypatch.setattr("app.audit.partition_recount.decode_event", refuse)
+    found = recounted([record(offset, HOUR) for offset in range(32)])
+    assert (found.figures.accepted, found.figures.refused) == (2, 30)
 
 
 def test_an_event_of_a_window_left_behind_by_the_retention_is_late() -> None:
