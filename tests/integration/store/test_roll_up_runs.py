@@ -16,6 +16,7 @@ from app.queries.history import PeriodType, historical_metrics
 from app.runtime.settings import RetentionSettings, Settings
 from app.runtime.telemetry import Telemetry
 from app.snapshots import CountedRollUps
+from sinks.clickhouse.schema import migrate
 from tests.integration.store.rows import event_line, insert
 from tests.integration.store.snapshots import DAY, HOUR, MIDNIGHT, ManualClock, Refusing, rows, run
 
@@ -33,6 +34,26 @@ def test_frozen_periods_are_never_computed(store: Client, settings: Settings, cl
     assert RollUp(store, narrow, clock).recompute(0, clock.now, dry_run=True).hours[0] == MIDNIGHT + DAY
     clock.now -= 1
     assert RollUp(store, narrow, clock).run_once(clock.now).hours[0] == MIDNIGHT
+
+
+def test_a_longer_retention_brings_no_figures_of_deleted_events(store: Client, settings: Settings) -> None:
+    def keeping(hours: int) -> Settings:
+        return settings.model_copy(update={"retention": RetentionSettings(max_outage_hours=hours)})
+
+    now = time.time_ns() // 1_000_000
+    day = now - now % DAY - 12 * DAY
+    insert(store, [event_line(1, timestamp=day)])
+    assert RollUp(store, settings, ManualClock(day + DAY)).run_once(day + DAY).days == (day,)
+    migrate(store, keeping(24))
+    for table in ("events", "snapshots_hourly", "hourly_figures"):
+        store.command(f"TRUNCATE TABLE {table}")
+    for _ in range(2):  # the second time after another change
+        migrate(store, keeping(480))
+        found = RollUp(store, keeping(480), ManualClock(now)).run_once(now)
+        assert [day for day in found.days if day < now - 72 * HOUR - DAY] == []
+        [kept] = historical_metrics(store, "daily", day, day, None, now)
+        assert kept.total_claims_extracted == 4
+        migrate(store, keeping(0))
 
 
 def counted(telemetry: Telemetry, name: str) -> float:
