@@ -132,6 +132,17 @@ class RollUp:
         """
         return self._compute_days(days_s, [])
 
+    def frozen_until_ms(self) -> int:
+        """Start of the first day whose events are all still on disk; earlier periods are never computed again.
+
+        Raises SinkUnavailable if ClickHouse does not answer, StoreError if it refuses.
+        """
+        retention = self._settings.retention
+        kept_ms = (retention.events_hours + retention.max_outage_hours) * HOUR_SECONDS * 1000
+        gone_ms = max(0, self._clock.now_ms() - kept_ms)
+        noted_ms = int(self._query("frozen_until")[0][0]) * 1000
+        return max(gone_ms - gone_ms % (DAY_SECONDS * 1000), noted_ms)
+
     def retention_seconds(self) -> tuple[float, float]:
         """Age of the oldest event on disk, 0 without events, and how long rows outlive their time to live.
 
@@ -141,16 +152,9 @@ class RollUp:
         age_ms = max(0, self._clock.now_ms() - int(oldest_ms)) if oldest_ms else 0
         return age_ms / 1000, float(lag_seconds)
 
-    def _gone_until_ms(self) -> int:
-        """Start of the first day whose events are all still on disk, if they were always kept as long as now."""
-        retention = self._settings.retention
-        kept_ms = (retention.events_hours + retention.max_outage_hours) * HOUR_SECONDS * 1000
-        last_frozen_end = max(0, self._clock.now_ms() - kept_ms)
-        return last_frozen_end - last_frozen_end % (DAY_SECONDS * 1000)
-
     def _range(self, from_s: int, to_s: int, closed_s: int) -> _Range:
-        [(first_hour_s, frozen_until_s)] = self._query("first_hour")
-        start_s = max(from_s, first_hour_s, frozen_until_s, self._gone_until_ms() // 1000)
+        first_hour_s = int(self._query("first_hour")[0][0])
+        start_s = max(from_s, first_hour_s, self.frozen_until_ms() // 1000)
         start_s = min(start_s + -start_s % HOUR_SECONDS, closed_s - closed_s % HOUR_SECONDS)
         end_s = max(start_s, to_s - to_s % HOUR_SECONDS)
         return _Range(

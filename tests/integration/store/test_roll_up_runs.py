@@ -12,6 +12,7 @@ from clickhouse_connect.driver.client import Client
 from structlog.testing import capture_logs
 
 from agents.roll_up import RollUp, RollUpResult
+from app.audit.frozen_rows import frozen_rows
 from app.queries.history import PeriodType, historical_metrics
 from app.runtime.settings import RetentionSettings, Settings
 from app.runtime.telemetry import Telemetry
@@ -32,6 +33,8 @@ def test_frozen_periods_are_never_computed(store: Client, settings: Settings, cl
     found = RollUp(store, narrow, clock).run_once(clock.now)
     assert (found.hours[0], found.days[0]) == (MIDNIGHT + DAY, MIDNIGHT + DAY)
     assert RollUp(store, narrow, clock).recompute(0, clock.now, dry_run=True).hours[0] == MIDNIGHT + DAY
+    insert(store, [event_line(3, eventId="6f0e0b7e-4a2c-4f0e-9c55-0d6f6d1f3c13", timestamp=MIDNIGHT + DAY)])
+    assert frozen_rows(narrow, clock) == {MIDNIGHT: 1}, "named: in no snapshot; those of later hours will be"
     clock.now -= 1
     assert RollUp(store, narrow, clock).run_once(clock.now).hours[0] == MIDNIGHT
 
