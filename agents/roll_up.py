@@ -133,11 +133,15 @@ class RollUp:
         return self._compute_days(days_s, [])
 
     def frozen_until_ms(self) -> int:
-        """Start of the first day whose events are all still on disk; earlier periods are never computed again."""
+        """Start of the first day whose events are all still on disk; earlier periods are never computed again.
+
+        Raises SinkUnavailable if ClickHouse does not answer, StoreError if it refuses.
+        """
         retention = self._settings.retention
         kept_ms = (retention.events_hours + retention.max_outage_hours) * HOUR_SECONDS * 1000
-        last_frozen_end = max(0, self._clock.now_ms() - kept_ms)
-        return last_frozen_end - last_frozen_end % (DAY_SECONDS * 1000)
+        gone_ms = max(0, self._clock.now_ms() - kept_ms)
+        noted_ms = int(self._query("frozen_until")[0][0]) * 1000
+        return max(gone_ms - gone_ms % (DAY_SECONDS * 1000), noted_ms)
 
     def retention_seconds(self) -> tuple[float, float]:
         """Age of the oldest event on disk, 0 without events, and how long rows outlive their time to live.

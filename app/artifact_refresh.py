@@ -28,7 +28,12 @@ TEXTS: Final = frozenset(
     field.encode_name for field in msgspec.structs.fields(ArtifactState) if field.type == (str | None)
 )
 
-_FIRST: Final = f"SELECT bitShiftRight(max(version), {COUNT_BITS}) FROM artifact_rows"  # noqa: S608  (a number of ours)
+# How far the table is, and its lists: a view fills them out of it, and not if that failed.
+_FIRST: Final = f"""
+SELECT bitShiftRight(least(r.newest, c.newest, if(f.newest < r.newest_failure, f.newest, r.newest)), {COUNT_BITS})
+FROM (SELECT max(version) AS newest, maxIf(version, failedAt IS NOT NULL) AS newest_failure FROM artifact_rows) AS r,
+     (SELECT max(version) AS newest FROM artifacts_by_creation) AS c,
+     (SELECT max(version) AS newest FROM artifacts_by_failure) AS f"""  # noqa: S608  (a number of ours)
 # Of all events, those without an artifact among them: a few rows, while artifact_state has one for each artifact.
 _NEWEST: Final = "SELECT toUnixTimestamp64Milli(max(last_stored)) FROM hour_activity"
 # Artifacts in the order in which they were stored last, so that the newest row of the table says how far it is.

@@ -1,6 +1,7 @@
 """What an audit found: figures, notes that are no failures, and differences."""
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -105,7 +106,8 @@ class Notes:
     Copies across partitions: events whose id another partition has, too. Late: no live window took them. Repeated dead
     letters: the same record refused again after a crash. Refused by the store: accepted and counted, but without a
     row; the first of them are in `refused`. Removed copies: without a row, because an earlier event of another
-    partition has the id. Id conflicts: ids that have rows under more than one key.
+    partition has the id. Id conflicts: ids that have rows under more than one key. Frozen rows: rows in no snapshot, by
+    the start of their hour, which is never computed again.
     """
 
     copies_across_partitions: int = 0
@@ -114,6 +116,7 @@ class Notes:
     refused_by_store: int = 0
     removed_copies: int = 0
     id_conflicts: int | None = None
+    frozen_rows: Mapping[int, int] | None = None
     refused: list[RefusedRow] = field(default_factory=list)
     refused_by_hour: Counter[int] = field(default_factory=Counter)
 
@@ -158,7 +161,9 @@ class Report:
                 "refusedByStore": self.notes.refused_by_store,
                 "removedCopies": self.notes.removed_copies,
                 "idConflicts": self.notes.id_conflicts,
+                "frozenRows": None if self.notes.frozen_rows is None else sum(self.notes.frozen_rows.values()),
             },
+            "frozenHours": [{"hour": hour, "rows": rows} for hour, rows in (self.notes.frozen_rows or {}).items()],
             "refusedByStore": [_refused(row) for row in self.notes.refused],
             "differences": {
                 "total": self.differences.total,

@@ -14,6 +14,7 @@ from pathlib import Path
 from aiokafka import ConsumerRecord
 
 from app.audit.dead_letters import DeadLetters
+from app.audit.frozen_rows import frozen_rows
 from app.audit.partition_recount import PartitionRecount, Rules
 from app.audit.report import PartitionFigures, RefusedRow, Report
 from app.audit.row_content import content_of_event
@@ -60,6 +61,7 @@ def audit(settings: Settings, question: Question, clock: Clock, say: Callable[[s
                 visible_ms = clock.now_ms() - settings.retention.events_hours * HOUR_MS
                 scope = Scope(question.from_ms, question.to_ms, visible_ms, run.read_offsets)
                 report.hours = compare_store(settings.clickhouse, expected, scope, report, say_seldom(say))
+                report.notes.frozen_rows = frozen_rows(settings, clock)
         finally:
             expected.close()
     return report

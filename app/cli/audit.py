@@ -107,8 +107,11 @@ def _print(report: Report) -> None:
             ("refused by the store", notes.refused_by_store),
             ("removed copies", notes.removed_copies),
             ("ids under several keys", "-" if notes.id_conflicts is None else notes.id_conflicts),
+            ("rows of frozen hours", "-" if notes.frozen_rows is None else sum(notes.frozen_rows.values())),
         ],
     )
+    for hour_ms, late in (notes.frozen_rows or {}).items():
+        typer.echo(f"frozen: {late:,} rows of {show_time(hour_ms)} came after its snapshot, which stays as it is")
     for row in notes.refused:
         scope = "" if row.organization_id is None else f" of {row.organization_id!r}"
         typer.echo(

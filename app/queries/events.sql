@@ -4,12 +4,12 @@
 WITH
 greatest({from_ms:Int64}, {now_ms:Int64} - (SELECT events FROM visible_hours) * 3600000) AS first_ms,
 (
-    SELECT (if(count() = 0, {to_ms:Int64} + 1, min(timestamp)), count())
+    SELECT (if(count() = 0, {to_ms:Int64}, min(timestamp)), count())
     FROM (
         SELECT timestamp
         FROM events
         WHERE ts >= fromUnixTimestamp64Milli(first_ms, 'UTC') AND ts <= fromUnixTimestamp64Milli({to_ms:Int64}, 'UTC')
-          AND {{ filters }}
+          AND timestamp < {before_ms:Int64} AND {{ filters }}
         ORDER BY timestamp DESC
         LIMIT {most:UInt32}
     )

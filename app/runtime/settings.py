@@ -178,7 +178,9 @@ class WebSettings(_Group):
 class RollupSettings(_Group):
     """Snapshots."""
 
-    interval_seconds: float = Field(60.0, gt=0, description="dirty hours are recomputed this often")
+    interval_seconds: float = Field(
+        60.0, gt=0, le=1800, description="dirty hours are recomputed this often, at least every half hour"
+    )
     settle_seconds: float = Field(
         60.0, ge=0, description="an hour stays dirty until computed this long after its last row"
     )

@@ -11,7 +11,15 @@ from app.runtime.errors import VoicemonError
 from app.runtime.settings import Settings
 from sinks.clickhouse.client import clear_errors
 from sinks.clickhouse.placement import Placement
-from sinks.clickhouse.templates import Template, checksum_of, migrations, ttl_hours, views, visible_hours
+from sinks.clickhouse.templates import (
+    MARGIN_HOURS,
+    Template,
+    checksum_of,
+    migrations,
+    ttl_hours,
+    views,
+    visible_hours,
+)
 
 TABLE_ALREADY_EXISTS = 57
 # Append-only: two workers that migrate at once write the same facts twice, which changes nothing.
@@ -27,6 +35,15 @@ CREATE TABLE IF NOT EXISTS {database}.schema_migrations
 )
 ENGINE = MergeTree
 ORDER BY (kind, version, at)
+"""
+# Events past the shorter of two times to live may be gone: their periods must not be computed out of what is left.
+FREEZE = """
+INSERT INTO {database}.rollup_progress (closed_until, frozen_until)
+SELECT
+    toDateTime(0, 'UTC'),
+    greatest(
+        (SELECT max(frozen_until) FROM {database}.rollup_progress),
+        toStartOfDay(now('UTC') - INTERVAL {hours} HOUR))
 """
 _TTL = re.compile(r" TTL (?P<expression>.+?\btoIntervalHour\((?P<hours>\d+)\))(?= SETTINGS|$)")
 _log = structlog.get_logger()
@@ -190,6 +207,8 @@ class _Migrator:
         present = self._ttl(change.table)
         if present is None:
             return
+        if change.table == "events" and change.after_hours > change.before_hours:
+            self._client.command(FREEZE.format(database=self._database, hours=change.before_hours - MARGIN_HOURS))
         kept = present["expression"].removesuffix(f"toIntervalHour({present['hours']})")
         self._run(f"ALTER TABLE {self._database}.{change.table} MODIFY TTL {kept}toIntervalHour({change.after_hours})")
         _log.warning(

@@ -84,7 +84,7 @@ async def test_an_audit_is_silent_when_all_is_right_and_names_what_is_not(
         )  # fmt: skip
         assert found["notes"] == {
             "copiesAcrossPartitions": 2, "late": 1, "repeatedDeadLetters": 0, "refusedByStore": 1,
-            "removedCopies": 0, "idConflicts": 1,
+            "removedCopies": 0, "idConflicts": 1, "frozenRows": 0,
         }  # fmt: skip
         assert [(row["organizationId"], row["offset"]) for row in found["refusedByStore"]] == [(REFUSED, 48)]
         assert found["workers"][0]["counters"] == 5 + 3, "four organisations and all; two and all in partition 1"

@@ -40,3 +40,5 @@ SELECT
 FROM snapshots_hourly AS h FINAL
 WHERE (h.periodStart, h.computed_at) IN (SELECT periodStart, computed_at FROM newest)
 GROUP BY day, h.scope, h.organizationId
+-- The platform's rows last, as with hours.
+ORDER BY h.scope DESC

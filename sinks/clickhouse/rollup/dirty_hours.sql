@@ -25,13 +25,22 @@ computed AS (
     FROM snapshots_hourly
     WHERE scope = 'platform' AND periodStart >= {from_s:UInt32} AND periodStart < {to_s:UInt32}
     GROUP BY periodStart
+),
+-- What readers see of it: another table, filled out of the snapshots, and not if that failed.
+shown AS (
+    SELECT periodStart, max(createdAt) AS at
+    FROM hourly_figures
+    WHERE scope = 'platform' AND periodStart >= {from_s:UInt32} AND periodStart < {to_s:UInt32}
+    GROUP BY periodStart
 )
 SELECT toUnixTimestamp(wanted.hour) AS hour_s, toUnixTimestamp64Milli(known.stored) AS stored_ms
 FROM (SELECT toDateTime(arrayJoin(range({from_s:UInt32}, {to_s:UInt32}, 3600)), 'UTC') AS hour) AS wanted
 LEFT JOIN (SELECT hour, max(stored) AS stored FROM changes GROUP BY hour) AS known ON known.hour = wanted.hour
 LEFT JOIN computed ON computed.periodStart = wanted.hour
+LEFT JOIN shown ON shown.periodStart = wanted.hour
 WHERE {everything:Bool}
    OR computed.at = 0
+   OR shown.at < computed.at
    OR known.stored > computed.input
    -- Computed too soon after its last row: a block becomes visible after its stored_at was taken.
    OR (computed.at < known.stored + toIntervalMillisecond({settle_ms:UInt64})

@@ -1,5 +1,6 @@
 """Artifacts of the sample log: their table after a refresh, and the lists that are read from it."""
 
+import uuid
 from typing import Any
 
 import msgspec
@@ -22,6 +23,7 @@ from app.queries.artifacts import (
 from app.queries.errors import NotFound
 from app.queries.timeline import ArtifactParameters
 from app.runtime.settings import Settings
+from sinks.clickhouse.client import StoreError
 from tests.integration.store.rows import event_line, insert, line_of
 from tests.sample_log import read_expected, read_log
 
@@ -96,3 +98,22 @@ def test_one_artifact_is_shown_to_its_organisation_only_and_is_hidden_once_it_is
     last_day = 1771113726916 + 90 * 86_400_000
     assert artifacts(store, ArtifactsParameters(), last_day).page
     assert not artifacts(store, ArtifactsParameters(), last_day + 1).page
+
+
+@pytest.mark.parametrize("table", ["artifacts_by_creation", "artifacts_by_failure"])
+def test_artifacts_whose_place_in_a_list_was_not_written_are_listed_in_the_end(
+    store: Client, settings: Settings, table: str
+) -> None:
+    # Stored on two days, and refreshed together.
+    names = [f"art_{day}" for day in (13, 14)]
+    for day, name in enumerate(names, 13):
+        failure = {"eventId": str(uuid.uuid4()), "eventType": "artifact_failed", "artifactId": name, "metadata": {}}
+        insert(store, [event_line(1, **failure, stored_at=f"2026-02-{day}T00:00:00")])
+    store.command(f"ALTER TABLE {table} ADD CONSTRAINT a_test CHECK place < 0")
+    with pytest.raises(StoreError):
+        ArtifactRefresh(store, settings.clickhouse).run_once()
+    assert store.command("SELECT count() FROM artifact_rows") == len(names), "the table itself is ahead of the list"
+    store.command(f"ALTER TABLE {table} DROP CONSTRAINT a_test")
+    ArtifactRefresh(store, settings.clickhouse).run_once()
+    for ask, parameters in ((artifacts, ArtifactsParameters()), (failed, FailedParameters())):
+        assert sorted(ids(every_row(store, ask, parameters))) == names

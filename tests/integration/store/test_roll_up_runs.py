@@ -2,6 +2,7 @@
 
 import threading
 import time
+import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -11,10 +12,12 @@ from clickhouse_connect.driver.client import Client
 from structlog.testing import capture_logs
 
 from agents.roll_up import RollUp, RollUpResult
-from app.queries.history import historical_metrics
+from app.audit.frozen_rows import frozen_rows
+from app.queries.history import PeriodType, historical_metrics
 from app.runtime.settings import RetentionSettings, Settings
 from app.runtime.telemetry import Telemetry
 from app.snapshots import CountedRollUps
+from sinks.clickhouse.schema import migrate
 from tests.integration.store.rows import event_line, insert
 from tests.integration.store.snapshots import DAY, HOUR, MIDNIGHT, ManualClock, Refusing, rows, run
 
@@ -30,8 +33,30 @@ def test_frozen_periods_are_never_computed(store: Client, settings: Settings, cl
     found = RollUp(store, narrow, clock).run_once(clock.now)
     assert (found.hours[0], found.days[0]) == (MIDNIGHT + DAY, MIDNIGHT + DAY)
     assert RollUp(store, narrow, clock).recompute(0, clock.now, dry_run=True).hours[0] == MIDNIGHT + DAY
+    insert(store, [event_line(3, eventId="6f0e0b7e-4a2c-4f0e-9c55-0d6f6d1f3c13", timestamp=MIDNIGHT + DAY)])
+    assert frozen_rows(narrow, clock) == {MIDNIGHT: 1}, "named: in no snapshot; those of later hours will be"
     clock.now -= 1
     assert RollUp(store, narrow, clock).run_once(clock.now).hours[0] == MIDNIGHT
+
+
+def test_a_longer_retention_brings_no_figures_of_deleted_events(store: Client, settings: Settings) -> None:
+    def keeping(hours: int) -> Settings:
+        return settings.model_copy(update={"retention": RetentionSettings(max_outage_hours=hours)})
+
+    now = time.time_ns() // 1_000_000
+    day = now - now % DAY - 12 * DAY
+    insert(store, [event_line(1, timestamp=day)])
+    assert RollUp(store, settings, ManualClock(day + DAY)).run_once(day + DAY).days == (day,)
+    migrate(store, keeping(24))
+    for table in ("events", "snapshots_hourly", "hourly_figures"):
+        store.command(f"TRUNCATE TABLE {table}")
+    for _ in range(2):  # the second time after another change
+        migrate(store, keeping(480))
+        found = RollUp(store, keeping(480), ManualClock(now)).run_once(now)
+        assert [day for day in found.days if day < now - 72 * HOUR - DAY] == []
+        [kept] = historical_metrics(store, "daily", day, day, None, now)
+        assert kept.total_claims_extracted == 4
+        migrate(store, keeping(0))
 
 
 def counted(telemetry: Telemetry, name: str) -> float:
@@ -62,6 +87,45 @@ def test_a_period_that_fails_is_logged_counted_and_tried_again_and_the_others_go
     assert (repaired.hours, repaired.days) == ((failing,), (MIDNIGHT,))
     assert all(row.complete for row in historical_metrics(store, "hourly", MIDNIGHT, clock.now, None, clock.now))
     assert counted(telemetry, "voicemon_rollup_failures_total") == 2
+
+
+@pytest.mark.parametrize("period_type", ["hourly", "daily"])
+def test_a_period_whose_figures_were_not_written_is_computed_again(
+    store: Client, settings: Settings, clock: ManualClock, period_type: PeriodType
+) -> None:
+    insert(store, [event_line(1)])
+    clock.now = MIDNIGHT + DAY
+    # The snapshot itself is stored by then: the figures that readers see are made of it.
+    store.command(f"ALTER TABLE {period_type}_figures ADD CONSTRAINT a_test CHECK artifactsReceived != 0")
+    failed = RollUp(store, settings, clock).run_once(clock.now).failed
+    assert {kind for kind, _ in failed} == {period_type}
+    assert store.command(f"SELECT count() > 0 FROM snapshots_{period_type}") == 1
+    store.command(f"ALTER TABLE {period_type}_figures DROP CONSTRAINT a_test")
+    RollUp(store, settings, clock).run_once(clock.now)
+    shown = historical_metrics(store, period_type, MIDNIGHT, clock.now, None, clock.now)
+    assert sum(row.total_claims_extracted for row in shown) == 4
+    again = RollUp(store, settings, clock).run_once(clock.now)
+    assert (again.hours, again.days) == ((), ())
+
+
+@pytest.mark.parametrize("period_type", ["hourly", "daily"])
+def test_a_statement_that_ends_half_way_leaves_no_period_without_its_organisations(
+    store: Client, settings: Settings, clock: ManualClock, period_type: PeriodType
+) -> None:
+    organizations = [f"org_{number}" for number in range(6)]
+    lines = [event_line(at, eventId=str(uuid.uuid4()), organizationId=name) for at, name in enumerate(organizations)]
+    insert(store, lines)
+    # Rows go to the table in blocks, which are large as a rule; one of them fails, whichever comes last.
+    for name in ("max_block_size", "min_insert_block_size_rows", "max_threads"):
+        store.set_client_setting(name, 1)
+    broken = f"ALTER TABLE snapshots_{period_type} ADD CONSTRAINT a_test CHECK organizationId NOT IN ('org_3', 'org_4')"
+    store.command(broken)
+    assert RollUp(store, settings, clock).run_once(clock.now).failed
+    store.command(f"ALTER TABLE snapshots_{period_type} DROP CONSTRAINT a_test")
+    RollUp(store, settings, clock).run_once(clock.now)
+    for name in organizations:
+        shown = historical_metrics(store, period_type, MIDNIGHT, MIDNIGHT, name, clock.now)
+        assert [row.total_claims_extracted for row in shown] == [4], name
 
 
 def test_two_workers_at_once_give_the_same_single_rows(
