@@ -12,6 +12,7 @@ from app.runtime.settings import ClickHouseSettings
 
 SETTINGS = (
     "async_insert",
+    "compile_expressions",
     "distributed_foreground_insert",
     "distributed_product_mode",
     "input_format_column_name_matching_mode",
@@ -67,12 +68,14 @@ class StoreStub:
     unknown: tuple[str, ...] = ()
     passwords: list[str] = field(default_factory=list)
     inserts: list[Insert] = field(default_factory=list)
+    queries: list[dict[str, str]] = field(default_factory=list)
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         body = await request.read()
         self.passwords.append(BasicAuth.decode(request.headers["Authorization"]).password)
         query = request.query.get("query", "")
         if not query.startswith("INSERT") and not body.startswith(b"INSERT"):
+            self.queries.append(dict(request.query))
             return self.at_connect.response() if self.at_connect else _hello(query.encode() + body, self)
         if self.behaviour is not None:
             return await self.behaviour(request)

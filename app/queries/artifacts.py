@@ -25,7 +25,6 @@ from app.queries.statements import statement
 from app.queries.timeline import ArtifactParameters
 
 STUCK_MS: Final = 300_000
-AFTER_ALL: Final = Place(2**62, "~")
 ACTIVE_ONLY: Final = sorted(ACTIVE_STATUSES)
 LONGEST_IDS: Final = 3_000
 # Superseded rows take places of a page until they are merged away.
@@ -144,21 +143,42 @@ def _rows(client: Client, list_: _List, parameters: Any, filters: dict[str, Any]
     """The first rows behind the cursor, one more than the page takes; an artifact is where its latest row is."""
     wanted = parameters.limit + 1
     most = max(FEWEST_CANDIDATES, 2 * wanted)
-    conditions = " AND ".join([SHOWN, *(FILTERS[name] for name in filters)])
-    asked = statement("artifacts", table=list_.table, place=list_.place, filters=conditions)
-    after = read_cursor(parameters) or AFTER_ALL
+    values = filters | {"now_ms": now_ms}
+    after = read_cursor(parameters)
     found: dict[str, dict[str, Any]] = {}
     while len(found) < wanted:
-        values = filters | {"now_ms": now_ms, "before": after.time_ms, "before_id": after.id, "limit": most}
-        listed = [_Listed(*row) for row in client.query(asked, parameters=values).result_rows]
+        listed, are_all = _listed(client, list_, values, after, most)
         for group in _groups(list(dict.fromkeys(listed)), wanted):
             found |= _latest(client, group)
             if len(found) >= wanted:
                 break
-        if len(listed) < most:
+        if are_all:
             break
         after = Place(listed[-1].place, listed[-1].id)
     return list(found.values())[:wanted]
+
+
+def _listed(
+    client: Client, list_: _List, values: dict[str, Any], after: Place | None, most: int
+) -> tuple[list[_Listed], bool]:
+    """Rows of the list behind a place, of each artifact all that it has there, and whether there are no more."""
+    conditions = [FILTERS[name] for name in values if name in FILTERS]
+    if not ACTIVE_STATUSES.issuperset(values.get("statuses", [""])):
+        conditions.append(SHOWN)
+    if after is not None:
+        conditions.append(BEHIND.format(place=list_.place))
+        values = values | {"before_ms": after.time_ms, "before_id": after.id}
+    asked = statement("artifacts", table=list_.table, place=list_.place, filters=" AND ".join(conditions))
+    while True:
+        result = client.query(asked, parameters=values | {"limit": most}).result_rows
+        listed = [_Listed(*row) for row in result]
+        if len(listed) < most:
+            return listed, True
+        last = listed[-1]
+        whole = [each for each in listed if (each.place, each.id) != (last.place, last.id)]
+        if whole:
+            return whole, False
+        most *= 2
 
 
 def _latest(client: Client, listed: Sequence[_Listed]) -> dict[str, dict[str, Any]]:
@@ -189,7 +209,11 @@ def _groups(listed: Sequence[_Listed], most: int) -> Iterator[Sequence[_Listed]]
         yield group
 
 
-SHOWN: Final = "(status IN ('received', 'transcribing', 'transcribed', 'processing') OR updatedAt >= oldest_ms)"
+SHOWN: Final = """(status IN ('received', 'transcribing', 'transcribed', 'processing')
+       OR updatedAt >= {now_ms:Int64} - (SELECT artifacts FROM visible_hours) * 3600000)"""
+BEHIND: Final = (
+    "{place} <= {{before_ms:Int64}} AND ({place} < {{before_ms:Int64}} OR artifactId < {{before_id:String}})"
+)
 FILTERS: Final = {
     "statuses": "status IN {statuses:Array(String)}",
     "stage": "stage = {stage:String}",

@@ -21,11 +21,13 @@ FROM (
             SELECT artifactId
             FROM events
             WHERE ts >= {{ visible_from }} AND ts < fromUnixTimestamp64Milli({end_ms:Int64}, 'UTC')
+              AND {{ events_within }}
               AND ({organization_id:String} = '' OR organizationId = {organization_id:String})
               AND eventType IN ('artifact_received', 'artifact_completed', 'artifact_failed'))
         GROUP BY artifactId
     ) AS known ON known.artifactId = e.artifactId
     WHERE ts >= {{ visible_from }} AND ts < fromUnixTimestamp64Milli({end_ms:Int64}, 'UTC')
+      AND {{ events_within }}
       AND ({organization_id:String} = '' OR organizationId = {organization_id:String})
       AND eventType IN ('artifact_received', 'artifact_completed', 'artifact_failed')
 )

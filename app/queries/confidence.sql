@@ -14,6 +14,7 @@ FROM (
         eventType
     FROM events
     WHERE ts >= {{ visible_from }} AND ts < fromUnixTimestamp64Milli({end_ms:Int64}, 'UTC')
+      AND {{ events_within }}
       AND ({organization_id:String} = '' OR organizationId = {organization_id:String})
       AND eventType IN ('transcription_completed', 'claims_extracted') AND metadata.confidenceScore IS NOT NULL
 )

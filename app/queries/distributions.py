@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from typing import Any, Final
 
 import msgspec
@@ -10,7 +11,7 @@ from msgspec import UNSET, UnsetType
 
 from app.domain.event_types import STAGE_OF_TYPE, STAGES, Stage
 from app.queries.fields import Answer, RangeParameters
-from app.queries.known_minutes import over, parts_of, sums_statement
+from app.queries.known_minutes import known_minutes, sums_of
 from app.queries.query import Query
 from app.queries.spans import span
 from app.queries.statements import statement
@@ -115,13 +116,12 @@ def _counts(
 ) -> Iterator[Sequence[Any]]:
     """Counts of the minutes that are kept, then those that the statement `name` finds in the rest of the range."""
     asked = span(parameters, now_ms)
-    rows, stretches = parts_of(client, [column], asked, now_ms)
-    for row in rows:
-        yield from (tuple(counts.values()) for counts in row[column])
-    for stretch in stretches:
-        yield from (
-            counts[3:] for counts in client.query(sums_statement(name), parameters=over(stretch, asked)).result_rows
-        )
+    known = known_minutes(client, [column], asked)
+    parts = known.parts(int(asked["start_ms"]), int(asked["end_ms"]))
+    for counts in chain.from_iterable(known.values(column, parts)):
+        yield tuple(counts.values())
+    if parts.stretches:
+        yield from (counts[3:] for counts in sums_of(client, name, parts.stretches, asked).result_rows)
 
 
 def _bin(number: int, transcription: int, claims: int) -> ConfidenceBin:

@@ -26,12 +26,11 @@ from app.queries.query import Query
 from app.queries.statements import statement
 from app.queries.stored_event import StoredEvent, stored_event
 
-# Sorts behind every id.
-AFTER_ALL_IDS: Final = "~"
 WIDEST_HOURS: Final = 8
-# A page looks at so many times as many rows as it has events, for the copies among them.
+# A page takes so many times as many rows as it has events, for the copies among them.
 COPIES: Final = 3
 EVERY_EVENT: Final = "1"
+BEHIND: Final = "(timestamp, toString(eventId)) < ({before_ms:Int64}, {before_id:String})"
 FILTERS: Final = {
     "types": "eventType IN {types:Array(String)}",
     "stage": "pipelineStage = {stage:String}",
@@ -99,32 +98,36 @@ def _newest(
     values = _values(parameters)
     if values.get("types") == []:
         return []
-    filters = " AND ".join([EVERY_EVENT, *(FILTERS[name] for name in values)])
     # A publisher's clock may be ahead, so now is no upper bound.
     newest_ms = LATEST_MS if parameters.end_time is None else parameters.end_time
-    place = after or Place(newest_ms, AFTER_ALL_IDS)
-    first_ms, last_ms = parameters.start_time or 0, min(newest_ms, place.time_ms)
+    first_ms, last_ms = parameters.start_time or 0, min(newest_ms, after.time_ms if after else newest_ms)
     # An artifact's hours are known.
     is_sure = parameters.artifact_id is not None
     stretches = deque([(first_ms, last_ms)] if is_sure else _stretches(first_ms, last_ms, now_ms))
-    found: list[StoredEvent] = []
+    found: dict[str, StoredEvent] = {}
     while stretches and len(found) < limit:
         from_ms, to_ms = stretches.popleft()
-        wanted = limit - len(found)
-        asked: dict[str, Any] = {
-            "now_ms": now_ms,
-            "from_ms": from_ms,
-            "to_ms": to_ms,
-            "limit": wanted,
-            "most": COPIES * wanted,
-        }
-        asked |= {"before_ms": place.time_ms, "before_id": place.id}
-        rows = list(client.query(statement("events", filters=filters), parameters=values | asked).named_results())
-        cuts = [(row.pop("cut_ms"), row.pop("cut_rows")) for row in rows]
-        found += [stored_event(row) for row in rows]
-        if cuts and cuts[0][1] == asked["most"]:
-            stretches.appendleft((from_ms, cuts[0][0] - 1))
-    return found
+        most = COPIES * (limit - len(found))
+        asked = {"now_ms": now_ms, "from_ms": from_ms, "to_ms": to_ms, "limit": most}
+        rows = _rows(client, values, asked, after)
+        for row in rows:
+            # Of copies the one first in the log comes first.
+            if row["id"] not in found and len(found) < limit:
+                found[row["id"]] = stored_event(row)
+        if len(rows) == most:
+            after = Place(rows[-1]["timestamp"], rows[-1]["id"])
+            stretches.appendleft((from_ms, after.time_ms))
+    return list(found.values())
+
+
+def _rows(client: Client, values: dict[str, Any], asked: dict[str, Any], after: Place | None) -> list[dict[str, Any]]:
+    """Rows of a stretch, newest first; copies of an event are rows, too."""
+    filters = [EVERY_EVENT, *(FILTERS[name] for name in values)]
+    if after is not None:
+        filters.append(BEHIND)
+        asked |= {"before_ms": after.time_ms, "before_id": after.id}
+    result = client.query(statement("events", filters=" AND ".join(filters)), parameters=values | asked)
+    return [{name: value for name, value in row.items() if name != "log_order"} for row in result.named_results()]
 
 
 def _values(parameters: EventsParameters) -> dict[str, Any]:

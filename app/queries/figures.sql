@@ -11,6 +11,7 @@ starts AS (
         SELECT artifactId
         FROM events
         WHERE ts >= {{ visible_from }} AND ts < fromUnixTimestamp64Milli({end_ms:Int64}, 'UTC')
+          AND {{ events_within }}
           AND ({organization_id:String} = '' OR organizationId = {organization_id:String})
           AND artifactId != '' AND eventType IN stage_ends
           AND durationMs IS NULL AND (stageStartedAt IS NULL OR stageCompletedAt IS NULL))
@@ -22,6 +23,7 @@ found AS (
         metadata.aiCost AS cost
     FROM events
     WHERE ts >= {{ visible_from }} AND ts < fromUnixTimestamp64Milli({end_ms:Int64}, 'UTC')
+      AND {{ events_within }}
       AND ({organization_id:String} = '' OR organizationId = {organization_id:String})
     ORDER BY log_order DESC
     LIMIT 1 BY eventId

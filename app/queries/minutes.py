@@ -8,7 +8,7 @@ from clickhouse_connect.driver.client import Client
 from app.domain.windows import HOUR_MS, MINUTE_MS
 from app.queries.errors import InvalidParameter
 from app.queries.fields import Answer, RangeParameters
-from app.queries.known_minutes import Row, over, parts_of, sums_statement
+from app.queries.known_minutes import Row, known_minutes, sums_of
 from app.queries.query import Query
 from app.queries.spans import KEPT_HOURS
 
@@ -92,19 +92,26 @@ def minutes(client: Client, parameters: RangeParameters, now_ms: int) -> Minutes
         raise InvalidParameter("startTime", f"parameter 'startTime' is more than {KEPT_HOURS} hours before 'endTime'")
     if last_ms < start_ms:
         return Minutes(minutes=[])
+    end_ms = last_ms + MINUTE_MS
     asked = {
         "now_ms": now_ms,
         "start_ms": start_ms,
-        "end_ms": last_ms + MINUTE_MS,
+        "end_ms": end_ms,
         "organization_id": parameters.organization_id or "",
     }
-    rows, stretches = parts_of(client, SUMS, asked, now_ms)
-    found = {row["minute_ms"]: figures_of(row, row["minute_ms"]) for row in rows}
-    for stretch in stretches:
-        bounds = over(stretch, asked) | {"size_ms": MINUTE_MS}
-        worked_out = client.query(sums_statement("figures"), parameters=bounds).named_results()
+    known = known_minutes(client, SUMS, asked)
+    parts = known.parts(start_ms, end_ms)
+    kept = [
+        dict(zip(SUMS, sums, strict=True)) for sums in zip(*(known.values(name, parts) for name in SUMS), strict=True)
+    ]
+    found = {
+        minute_ms: figures_of(sums, minute_ms)
+        for minute_ms, sums in zip(map(known.minutes.__getitem__, parts.kept), kept, strict=True)
+    }
+    if parts.stretches:
+        worked_out = sums_of(client, "figures", parts.stretches, asked | {"size_ms": MINUTE_MS}).named_results()
         found |= {row["periodStart"]: figures_of(row, row["periodStart"]) for row in worked_out}
-    starts = range(start_ms, last_ms + MINUTE_MS, MINUTE_MS)
+    starts = range(start_ms, end_ms, MINUTE_MS)
     return Minutes(minutes=[found.get(start) or Figures(period_start=start) for start in starts])
 
 

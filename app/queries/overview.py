@@ -10,7 +10,7 @@ from app.domain.event_types import STAGES, Stage
 from app.domain.windows import DAY_MS, HOUR_MS, MINUTE_MS
 from app.queries.fields import Answer, Parameters
 from app.queries.history import Snapshot, historical_metrics, mean_latency
-from app.queries.known_minutes import known_minutes, over, sums_statement
+from app.queries.known_minutes import known_minutes, sums_of
 from app.queries.minutes import SUMS, Figures, figures_of, mean
 from app.queries.pipeline_state import PipelineState, pipeline_state
 from app.queries.query import Query
@@ -89,7 +89,7 @@ class _Pieces:
         self._day_ms = now_ms - now_ms % DAY_MS
         self._asked = {"now_ms": now_ms, "organization_id": organization_id}
         bounds = {"start_ms": now_ms + 1 - DAY_MS, "end_ms": self._day_ms + DAY_MS + MINUTE_MS}
-        self._known = known_minutes(client, SUMS, self._asked | bounds, now_ms)
+        self._known = known_minutes(client, SUMS, self._asked | bounds)
 
     def today(self) -> Sums:
         """What finished and what was spent in the UTC day."""
@@ -105,10 +105,12 @@ class _Pieces:
         return self._sums("figures", end_ms - HOUR_MS, end_ms, SUMS)
 
     def _sums(self, name: str, start_ms: int, end_ms: int, columns: Sequence[str]) -> Sums:
-        rows, stretches = self._known.parts(start_ms, end_ms)
-        for stretch in stretches:
-            rows += self._client.query(sums_statement(name), parameters=over(stretch, self._asked)).named_results()
-        return {column: sum(row[column] for row in rows) for column in columns}
+        parts = self._known.parts(start_ms, end_ms)
+        sums = {column: sum(self._known.values(column, parts)) for column in columns}
+        if parts.stretches:
+            for row in sums_of(self._client, name, parts.stretches, self._asked).named_results():
+                sums = {column: sums[column] + row[column] for column in columns}
+        return sums
 
 
 def _flow(

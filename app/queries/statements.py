@@ -15,4 +15,4 @@ def statement(name: str, view: str = "", **parts: str) -> str:
     """
     text = (files(__package__) / f"{name}.sql").read_text(encoding="utf-8")
     given = {"view": view, **parts}
-    return _PART.sub(lambda part: given.get(part[1]) or statement(part[1], **given).rstrip(), text)
+    return _PART.sub(lambda part: given[part[1]] if part[1] in given else statement(part[1], **given).rstrip(), text)

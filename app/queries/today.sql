@@ -7,6 +7,7 @@ FROM (
     SELECT eventType, metadata.aiCost AS cost
     FROM events
     WHERE ts >= {{ visible_from }} AND ts < fromUnixTimestamp64Milli({end_ms:Int64}, 'UTC')
+      AND {{ events_within }}
       AND ({organization_id:String} = '' OR organizationId = {organization_id:String})
       AND (eventType IN ('artifact_completed', 'artifact_failed') OR metadata.aiCost > 0)
     ORDER BY log_order DESC

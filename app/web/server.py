@@ -17,7 +17,7 @@ from app.web.guard import ACCESS, Access, guard, protect, scoped
 from app.web.keys import STALE_MS, WORKER
 from app.web.questions import QUESTIONS, Connect, Questions
 from app.web.responses import one_error_shape
-from sinks.clickhouse.client import connect
+from sinks.clickhouse.client import connect_for_questions
 
 LARGEST_BODY = 16 * 1024
 
@@ -25,7 +25,7 @@ LARGEST_BODY = 16 * 1024
 def build_web(
     worker: WorkerView,
     settings: Settings,
-    connect_store: Connect = connect,
+    connect_store: Connect = connect_for_questions,
     catalogue: Sequence[Query] = CATALOGUE,
 ) -> web.Application:
     """The application with all routes.

@@ -17,7 +17,7 @@ from app.runtime.passwords import current_password, masked_url, read_setting_fil
 from app.runtime.settings import ClickHouseSettings
 from sinks.clickhouse.explain import StoreError, clear_errors, explain
 
-__all__ = ["StoreError", "clear_errors", "connect", "explain"]
+__all__ = ["StoreError", "clear_errors", "connect", "connect_for_questions", "explain"]
 
 CONNECT_TIMEOUT_SECONDS = 5
 DEFAULT_PORTS = {"http": 8123, "https": 8443}
@@ -33,6 +33,8 @@ DURABLE_INSERT = {
     "insert_deduplicate": "0",
 }
 """Settings of every insert: an answer means that the rows are there."""
+COMPILERS = ("compile_expressions", "compile_aggregate_expressions", "compile_sort_description")
+"""Settings that let ClickHouse compile what it has worked out some times; a short question waits for the compiler."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,19 @@ def connect(settings: ClickHouseSettings) -> Client:
         )
     _refuse_async_inserts(client)
     client.database = settings.database
+    return client
+
+
+def connect_for_questions(settings: ClickHouseSettings) -> Client:
+    """A client as `connect` makes it, whose statements are never compiled: compiling takes longer than short ones run.
+
+    Where the user's profile decides that, or an older server does not know it, it is left as it is.
+    """
+    client = connect(settings)
+    for name in COMPILERS:
+        known = client.server_settings.get(name)
+        if known is not None and not known.readonly:
+            client.set_client_setting(name, "0")
     return client
 
 

@@ -24,7 +24,7 @@ from app.domain.windows import DAY_MS, HOUR_MS
 from app.queries.catalogue import CATALOGUE
 from app.queries.parameters import parse_values
 from app.runtime.settings import Settings
-from sinks.clickhouse.client import connect
+from sinks.clickhouse.client import connect_for_questions
 from tests.bench.processor import processor_seconds
 from tests.bench.stored_history import opened
 from tests.web_monitor import MadeUpWorker, served
@@ -124,7 +124,7 @@ async def ask_api(client: Client, settings: Settings, now_ms: int, options: argp
     paths = {query.name: query.path for query in CATALOGUE}
     show(f"{'milliseconds over HTTP':24} {'least':>8} {'median':>8} {'p95':>8}")
     worker = MadeUpWorker(at_ms=now_ms)
-    async with served(worker, connect, clickhouse=settings.clickhouse) as site:
+    async with served(worker, connect_for_questions, clickhouse=settings.clickhouse) as site:
         for name, (query_name, raw) in questions(client, now_ms).items():
             if options.only and not name.startswith(options.only):
                 continue
@@ -156,7 +156,7 @@ def main() -> None:
     parser.add_argument("--hold", type=float, default=0, help="seconds to keep the store open after the questions")
     options = parser.parse_args()
     with opened(options.folder, options.events, options.organizations, show) as (settings, now_ms):
-        client = connect(settings.clickhouse)
+        client = connect_for_questions(settings.clickhouse)
         ask_functions(client, now_ms, options)
         if options.api:
             asyncio.run(ask_api(client, settings, now_ms, options))

@@ -1,5 +1,6 @@
 """How ClickHouse is reached: TLS, passwords in files, compression, and what every insert carries."""
 
+import asyncio
 import ssl
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from pydantic import SecretStr
 from app.runtime.errors import SinkUnavailable, VoicemonError
 from app.runtime.settings import ClickHouseSettings
 from sinks.base import Batch, Row
-from sinks.clickhouse.client import connect
+from sinks.clickhouse.client import connect, connect_for_questions
 from sinks.clickhouse.sink import ClickHouseSink
 from tests.certificates import Authority
 from tests.store_stub import Refusal, StoreStub, running_stub
@@ -135,6 +136,19 @@ async def test_a_server_that_forces_async_inserts_is_refused() -> None:
         error = await failure(stub)
     assert error.needs_operator
     assert "ClickHouse forces async_insert=1" in str(error)
+
+
+@pytest.mark.parametrize("left_alone", ["", "unknown", "forced"])
+async def test_questions_are_not_compiled_where_that_may_be_chosen(left_alone: str) -> None:
+    async with running_stub() as stub:
+        stub.unknown = ("compile_expressions",) if left_alone == "unknown" else ()
+        stub.forced = {"compile_expressions": "1"} if left_alone == "forced" else {}
+        client = await asyncio.to_thread(connect_for_questions, stub.settings)
+        await asyncio.to_thread(client.query, "SELECT 1")
+        client.close()
+    assert stub.queries[-1].get("compile_expressions") == (None if left_alone else "0")
+    # The stub knows none of the others.
+    assert not {"compile_aggregate_expressions", "compile_sort_description"} & stub.queries[-1].keys()
 
 
 def test_a_file_that_holds_no_certificate_is_refused(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from app.queries.errors import InvalidParameter
 from app.queries.events import EVENTS, ErrorsParameters, EventsParameters, recent_errors, recent_events
 from app.queries.parameters import parse_values
 from app.queries.timeline import ArtifactParameters, retries, timeline
-from tests.integration.store.rows import insert, line_of
+from tests.integration.store.rows import event_line, insert, line_of
 from tests.sample_log import read_expected, read_log
 
 pytestmark = pytest.mark.clickhouse
@@ -74,3 +74,23 @@ def test_lists_of_events_equal_the_log(store: Client, sample: list[dict[str, Any
     first = recent_events(store, EventsParameters(limit=1), NOW)
     with pytest.raises(InvalidParameter, match="other filters"):
         parse_values(EVENTS.parameters, {"cursor": [first.continue_cursor], "organizationId": ["org_001"]})
+
+
+def test_a_page_is_full_where_an_event_has_more_copies_than_it_has_rows(store: Client) -> None:
+    ids = [f"{number:08d}-0000-4000-8000-000000000000" for number in range(6)]
+    lines = [event_line(number, eventId=id_, timestamp=NOW - 1000 * (number // 2)) for number, id_ in enumerate(ids)]
+    # Copies with another organisation have a row each, whatever is merged; the first in the log has none.
+    for copy in range(8):
+        more = {"organizationId": f"org_{copy}"} if copy else {}
+        insert(store, [line | more | {"source_offset": 100 * copy + line["source_offset"]} for line in lines])
+    found: list[str] = []
+    parameters = EventsParameters(limit=1)
+    while True:
+        answer = recent_events(store, parameters, NOW)
+        [event] = answer.page
+        assert event.organization_id is msgspec.UNSET
+        found.append(event.event_id)
+        if answer.is_done:
+            break
+        parameters = msgspec.structs.replace(parameters, cursor=answer.continue_cursor)
+    assert found == newest_first(lines)

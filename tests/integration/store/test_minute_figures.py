@@ -88,21 +88,18 @@ def test_the_circuit_breaker_is_known_for_longer_than_its_events(store: Client, 
     assert overview(store, Parameters(), NOW).breaker_state == "half_open"
 
 
-def row(minute: int) -> dict[str, int]:
-    return {"minute_ms": minute * MINUTE_MS}
-
-
 def test_a_range_is_made_of_what_is_kept_and_of_few_stretches() -> None:
-    kept = {minute: None if minute in {3, 4, 8, 12, 15} else row(minute) for minute in range(2, 18)}
-    known = KnownMinutes([(minute * MINUTE_MS, found) for minute, found in kept.items()])
-    rows, stretches = known.parts(2 * MINUTE_MS + 1, 18 * MINUTE_MS)
+    numbers = range(2, 18)
+    minutes_ms = [number * MINUTE_MS for number in numbers]
+    known = KnownMinutes(minutes_ms, [number not in {3, 4, 8, 12, 15} for number in numbers], {"number": numbers})
+    parts = known.parts(2 * MINUTE_MS + 1, 18 * MINUTE_MS)
     # 2 is not whole, 3 and 4 follow it, the two closest ones are joined.
-    assert stretches == [
+    assert parts.stretches == [
         Stretch(2 * MINUTE_MS + 1, 5 * MINUTE_MS),
         Stretch(8 * MINUTE_MS, 9 * MINUTE_MS),
         Stretch(12 * MINUTE_MS, 16 * MINUTE_MS),
     ]
-    assert rows == [row(minute) for minute in (5, 6, 7, 9, 10, 11, 16, 17)]
+    assert known.values("number", parts) == [5, 6, 7, 9, 10, 11, 16, 17]
     assert known.parts(2 * MINUTE_MS + 1, 2 * MINUTE_MS + 5) == ([], [Stretch(2 * MINUTE_MS + 1, 2 * MINUTE_MS + 5)])
     assert known.parts(5 * MINUTE_MS, 5 * MINUTE_MS) == ([], [])
-    assert KnownMinutes([]).parts(1, 2) == ([], [])
+    assert KnownMinutes([], [], {}).parts(1, 2) == ([], [])
