@@ -49,9 +49,8 @@ class Call:
         self._params: dict[str, str] = {}
         self.is_read = False
 
-    def read(self, request: web.Request, what: Statement) -> None:
-        """Take over what the request says."""
-        query = request.query
+    def read(self, request: web.Request, query: Mapping[str, str], what: Statement) -> None:
+        """Take over what the request says; `query` has the parameters of its URL and of its form."""
         self._what = what
         self._is_readonly |= request.method in ("GET", "HEAD")
         self._settings = {name: value for name, value in query.items() if is_setting(name)}

@@ -19,6 +19,7 @@ from app.local.clickhouse_request import (
     authenticate,
     credentials_of,
     decoded_body,
+    parameters_of,
     refuse_native_framing,
     statement_of,
 )
@@ -88,9 +89,10 @@ class Endpoint:
 
     async def _reply(self, request: web.Request, call: Call) -> Reply:
         refuse_native_framing(request)
-        body = decoded_body(await request.read(), request.headers.get("Content-Encoding", ""), self._limit)
+        parameters, raw = await parameters_of(request)
+        body = decoded_body(raw, request.headers.get("Content-Encoding", ""), self._limit)
         user = credentials_of(request).user
-        call.read(request, statement_of(request.query.get("query", ""), body))
+        call.read(request, parameters, statement_of(parameters.get("query", ""), body))
         loop = asyncio.get_running_loop()
         with self._sessions.enter(user, request.query) as session:
             running = loop.run_in_executor(self._pool, call.run, session)

@@ -184,6 +184,20 @@ def _joined_frames(decompressor: Callable[[], Any], body: bytes, limit: int) -> 
     return b"".join(pieces)
 
 
+async def parameters_of(request: web.Request) -> tuple[Mapping[str, str], bytes]:
+    """What the request says in its URL and, as clients send long parameters, in the fields of a form; and its body.
+
+    Raises QueryRefused for a form with files: external tables are not offered here.
+    """
+    if request.content_type != "multipart/form-data":
+        return request.query, await request.read()
+    fields = await request.post()
+    texts = {name: value for name, value in fields.items() if isinstance(value, str)}
+    if len(texts) < len(fields):
+        raise QueryRefused(NOT_IMPLEMENTED, "External tables are not offered here; use a parameter or a table.")
+    return {**request.query, **texts}, b""
+
+
 def statement_of(url_query: str, body: bytes) -> Statement:
     """The statement from URL and body, as ClickHouse joins them.
 

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import uuid
 import zlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -16,7 +17,8 @@ import lz4.frame
 import pytest
 import zstandard
 from clickhouse_connect.driver.client import Client
-from clickhouse_connect.driver.exceptions import ClickHouseError
+from clickhouse_connect.driver.exceptions import ClickHouseError, DatabaseError
+from clickhouse_connect.driver.external import ExternalData
 
 from tests.endpoint_process import FULL, READONLY, EndpointProcess, wait_until
 
@@ -156,6 +158,36 @@ def test_an_insert_may_be_split_between_url_and_body(endpoint: EndpointProcess, 
 def test_parameters_keep_every_character(client: Client) -> None:
     text = "it's a \\ \n\t \u00fc"
     assert client.query("SELECT {s:String}", parameters={"s": text}).result_rows == [(text,)]
+
+
+@pytest.mark.parametrize("number", [1, 100, 20_000])
+def test_parameters_may_be_as_long_as_a_body(client: Client, number: int) -> None:
+    ids = [str(uuid.UUID(int=at)) for at in range(number)]
+    question = "SELECT length({ids:Array(UUID)}), has({ids:Array(UUID)}, {last:UUID})"
+    assert client.query(question, parameters={"ids": ids, "last": ids[-1]}).result_rows == [(number, 1)]
+
+
+def form(**fields: str) -> tuple[bytes, dict[str, str]]:
+    """A body with these fields, and its header."""
+    parts = [f'--b\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{text}' for name, text in fields.items()]
+    return "\r\n".join([*parts, "--b--", ""]).encode(), {"Content-Type": "multipart/form-data; boundary=b"}
+
+
+def test_a_form_is_judged_like_an_address(endpoint: EndpointProcess, table: str) -> None:
+    refused = {
+        "164": form(query=f"DROP TABLE {table}"),
+        "452": form(query="SELECT 1", max_execution_time="0"),
+    }
+    for code, (body, headers) in refused.items():
+        assert endpoint.ask(body, READONLY, headers=headers).headers["X-ClickHouse-Exception-Code"] == code
+    body, headers = form(query="SELECT {a:UInt8}", param_a="7")
+    assert endpoint.ask(body, READONLY, headers=headers).text == "7\n"
+
+
+def test_external_tables_are_refused_in_words(client: Client) -> None:
+    data = ExternalData(file_name="given", data=b"1\n", fmt="TSV", types=["UInt8"])
+    with pytest.raises(DatabaseError, match="External tables are not offered"):
+        client.query("SELECT * FROM given", external_data=data)
 
 
 def test_settings_end_with_their_request(endpoint: EndpointProcess) -> None:

@@ -118,6 +118,12 @@ def test_services_lead_to_workers_that_are_not_ready_too() -> None:
     assert all(item["spec"]["publishNotReadyAddresses"] for item in manifests("Service"))
 
 
+def test_workers_that_are_not_ready_may_be_moved_to_other_nodes() -> None:
+    [budget] = manifests("PodDisruptionBudget")
+    assert budget["spec"]["unhealthyPodEvictionPolicy"] == "AlwaysAllow"
+    assert budget["spec"]["maxUnavailable"] == 1
+
+
 def test_the_governing_service_is_headless() -> None:
     services = {item["metadata"]["name"]: item["spec"] for item in manifests("Service")}
     assert services[worker()["serviceName"]]["clusterIP"] == "None"
@@ -207,3 +213,6 @@ def test_kustomize_renders_valid_manifests_that_find_each_other(kustomization: P
     settings = next(item for item in rendered if item["kind"] == "ConfigMap")
     assert settings["data"] == settings_env()
     assert [item["name"] for item in values(rendered, "configMapRef")] == [settings["metadata"]["name"]]
+    scaled = any(item["kind"] == "ScaledObject" for item in rendered)
+    [workers] = [item for item in rendered if item["kind"] == "StatefulSet"]
+    assert ("replicas" in workers["spec"]) != scaled
