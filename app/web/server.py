@@ -1,16 +1,14 @@
 """The worker's web server: JSON API, table views, health and metrics."""
 
-import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 from aiohttp import web
-from aiohttp.http_exceptions import HttpProcessingError
-from aiohttp.log import server_logger
 
 from app.queries.catalogue import CATALOGUE
 from app.queries.query import Query
 from app.runtime.errors import VoicemonError
+from app.runtime.logs import leave_out_malformed_requests
 from app.runtime.settings import Settings, WebSettings
 from app.web import health, metrics, page, reference, resume, sign_in, stream, tables
 from app.web.api import catalogue_routes
@@ -35,7 +33,7 @@ def build_web(
 
     Raises VoicemonError for an access token that is none, and for an open address without one.
     """
-    server_logger.addFilter(_is_of_ours)
+    leave_out_malformed_requests()
     app = web.Application(middlewares=[one_error_shape, guard], client_max_size=LARGEST_BODY)
     app.on_response_prepare.append(protect)
     app[ACCESS] = Access(settings.web)
@@ -52,11 +50,6 @@ def build_web(
         app.add_routes(part.routes)
     app.add_routes(catalogue_routes(catalogue))
     return app
-
-
-def _is_of_ours(record: logging.LogRecord) -> bool:
-    """False for requests that are no HTTP: anybody can send them, and the bytes that the line shows may be a token."""
-    return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
 
 
 async def _end_streams(app: web.Application) -> None:
