@@ -19,7 +19,7 @@ from app.local.clickhouse_engine import Engine
 from app.local.clickhouse_http import Endpoint
 from app.local.clickhouse_request import User
 from app.runtime.errors import VoicemonError
-from app.runtime.logs import configure_logs
+from app.runtime.logs import configure_logs, leave_out_malformed_requests
 from app.runtime.loopback import is_loopback
 from app.runtime.passwords import current_password
 from app.runtime.settings import Settings
@@ -78,6 +78,7 @@ async def _serve(options: argparse.Namespace, settings: Settings) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     path = options.path.resolve()
+    leave_out_malformed_requests()
     engine = Engine(path, memory_bytes=settings.local.clickhouse_memory_bytes, timezone=options.timezone)
     try:
         endpoint = Endpoint(engine, _users(settings), settings.local.clickhouse_request_bytes)

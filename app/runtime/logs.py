@@ -5,6 +5,8 @@ import sys
 from typing import TextIO
 
 import structlog
+from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp.log import server_logger
 
 REPEAT_SECONDS = 10.0
 MOST_MESSAGES = 1_000
@@ -31,6 +33,15 @@ class FewRepeats(logging.Filter):
             self._shown_at.clear()
         self._shown_at[key] = record.created
         return True
+
+
+def leave_out_malformed_requests() -> None:
+    """Log nothing of requests that are no HTTP: anybody can send them, and the bytes they show may be a secret."""
+    server_logger.addFilter(_is_http)
+
+
+def _is_http(record: logging.LogRecord) -> bool:
+    return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
 
 
 def configure_logs(level: str, *, json_lines: bool, stream: TextIO | None = None) -> None:

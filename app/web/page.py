@@ -1,5 +1,6 @@
 """`/` and `/static/`: the live page, one document for all its views, and the files that it loads."""
 
+import gzip
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,7 +9,7 @@ from importlib.resources import files
 from importlib.resources.abc import Traversable
 from typing import Final
 
-from aiohttp import web
+from aiohttp import ETag, web
 
 routes = web.RouteTableDef()
 
@@ -34,9 +35,10 @@ PAGE: Final = "index.html"
 
 @dataclass(frozen=True, slots=True)
 class StaticFile:
-    """A file of the page with what a browser has to know of it."""
+    """A file of the page with what a browser has to know of it; `packed` is its body by gzip."""
 
     body: bytes
+    packed: bytes
     content_type: str
     etag: str
 
@@ -73,13 +75,17 @@ async def static_file(request: web.Request) -> web.StreamResponse:
 
 
 def _answer(request: web.Request, file: StaticFile, cache_control: str) -> web.StreamResponse:
-    headers = {**PAGE_HEADERS, "Cache-Control": cache_control}
+    headers = {**PAGE_HEADERS, "Cache-Control": cache_control, "Vary": "Accept-Encoding"}
     wanted = request.if_none_match or ()
     if any(tag.value in (file.etag, "*") for tag in wanted):
         answer = web.Response(status=304, headers=headers)
     else:
-        answer = web.Response(body=file.body, content_type=file.content_type, charset="utf-8", headers=headers)
-    answer.etag = file.etag
+        is_packed = "gzip" in request.headers.get("Accept-Encoding", "")
+        body = file.packed if is_packed else file.body
+        answer = web.Response(body=body, content_type=file.content_type, charset="utf-8", headers=headers)
+        if is_packed:
+            answer.headers["Content-Encoding"] = "gzip"
+    answer.etag = ETag(file.etag, is_weak=True)
     return answer
 
 
@@ -115,4 +121,4 @@ def _read(node: Traversable) -> StaticFile:
 
 
 def _file(body: bytes, content_type: str) -> StaticFile:
-    return StaticFile(body, content_type, hashlib.sha256(body).hexdigest()[:32])
+    return StaticFile(body, gzip.compress(body, mtime=0), content_type, hashlib.sha256(body).hexdigest()[:32])

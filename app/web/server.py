@@ -8,6 +8,7 @@ from aiohttp import web
 from app.queries.catalogue import CATALOGUE
 from app.queries.query import Query
 from app.runtime.errors import VoicemonError
+from app.runtime.logs import leave_out_malformed_requests
 from app.runtime.settings import Settings, WebSettings
 from app.web import health, metrics, page, reference, resume, sign_in, stream, tables
 from app.web.api import catalogue_routes
@@ -32,6 +33,7 @@ def build_web(
 
     Raises VoicemonError for an access token that is none, and for an open address without one.
     """
+    leave_out_malformed_requests()
     app = web.Application(middlewares=[one_error_shape, guard], client_max_size=LARGEST_BODY)
     app.on_response_prepare.append(protect)
     app[ACCESS] = Access(settings.web)

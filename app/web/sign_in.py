@@ -2,6 +2,7 @@
 
 import time
 from collections import deque
+from collections.abc import Mapping
 from typing import Final
 
 import structlog
@@ -18,6 +19,7 @@ routes = web.RouteTableDef()
 
 WINDOW_SECONDS: Final = 60.0
 MOST_ADDRESSES: Final = 10_000
+FORM: Final = "application/x-www-form-urlencoded"
 SAME_SITE: Final = "Lax"
 """Not Strict, with which a link in a chat or a mail would lead whoever is signed in to the sign-in; a GET changes
 nothing, and a POST of another site is refused before any cookie is looked at."""
@@ -60,7 +62,7 @@ async def sign_in(request: web.Request) -> web.StreamResponse:
     """Take a token, give a cookie, lead on to the page that was asked for."""
     access, failed = request.app[ACCESS], request.app[FAILED]
     address = client_address(request, access.proxies)
-    form = await request.post()
+    form = await _form(request)
     token, following = str(form.get("token", "")).strip(), safe_next(str(form.get("next", "")))
     seconds = failed.wait_seconds(address, time.monotonic())
     if seconds:
@@ -113,6 +115,16 @@ def safe_next(path: str) -> str:
     """The path on this worker to go on to; the live page for everything that leads elsewhere."""
     is_ours = path.startswith("/") and not path.startswith(("//", "/\\")) and path.isprintable() and "\\" not in path
     return path if is_ours else "/"
+
+
+async def _form(request: web.Request) -> Mapping[str, object]:
+    """The fields of a form. Raises ApiError 400 for what is none."""
+    if request.can_read_body and request.content_type != FORM:
+        raise ApiError(400, "bad_form", f"send the fields token and next as {FORM}")
+    try:
+        return await request.post()
+    except (ValueError, LookupError) as error:
+        raise ApiError(400, "bad_form", "the fields of this form cannot be read") from error
 
 
 def _refused(request: web.Request, following: str, status: int, problem: str, wait: int = 0) -> web.StreamResponse:

@@ -246,6 +246,17 @@ def test_the_table_of_organisations_speaks_of_closed_hours_also_in_the_last_hour
     expect(page.get_by_role("region", name="Organisations", exact=True)).to_contain_text("The last closed hour")
 
 
+def test_on_a_phone_time_and_type_of_an_event_are_seen_without_scrolling(site: Site, open_page: Open) -> None:
+    page = open_page(f"{site.url}/view/events", viewport=PHONE)
+    is_settled(page)
+    page.locator("tr.opens .badge").first.evaluate("badge => badge.textContent = 'Entities need disambiguation'")
+    beyond = """badges => {
+        const end = document.querySelector(".scroll").getBoundingClientRect().right;
+        return Math.max(...badges.map((badge) => badge.getBoundingClientRect().right - end));
+    }"""
+    assert page.locator("tr.opens td:nth-child(3) .badge").evaluate_all(beyond) <= 0
+
+
 def test_a_retry_history_is_seen_whole_beside_the_timeline(site: Site, open_page: Open) -> None:
     retried = next(event["artifactId"] for event in site.world.events if event["eventType"] == "retry_initiated")
     page = open_page(f"{site.url}/view/artifact?id={retried}")

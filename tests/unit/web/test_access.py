@@ -6,7 +6,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from aiohttp import web
+from aiohttp import UnixConnector, web
 
 from app.domain.event_types import STAGES
 from app.runtime.errors import VoicemonError
@@ -166,6 +166,51 @@ async def test_a_large_form_is_refused() -> None:
     async with served(web=WITH_TOKENS) as site:
         found, body, _ = await site.ask("/sign-in", method="POST", data={"token": "x" * 20_000})
         assert (found, body["error"]["code"]) == (413, "too_large")
+
+
+async def sent(site: Site, *parts: bytes, is_whole: bool = True) -> bytes:
+    """What comes back for these bytes; nothing if the client leaves in the middle."""
+    assert isinstance(site.session.connector, UnixConnector)
+    reader, writer = await asyncio.open_unix_connection(site.session.connector.path)
+    try:
+        writer.write(b"\r\n".join(parts))
+        await writer.drain()
+        return await asyncio.wait_for(reader.read(), 5) if is_whole else b""
+    finally:
+        writer.close()
+
+
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        (b"application/x-www-form-urlencoded", b"token=\xff\xfe\xfd"),
+        (b"application/x-www-form-urlencoded; charset=nope", b"token=abc"),
+        (b"multipart/form-data", b"--x--"),
+        (b"multipart/form-data; boundary=x", b"--x\r\n\r\n"),
+    ],
+)
+async def test_a_form_that_cannot_be_read_is_the_senders_fault(kind: bytes, body: bytes) -> None:
+    head = [b"POST /sign-in HTTP/1.1", b"Host: localhost", b"Connection: close", b"Content-Type: " + kind]
+    async with served(web=WITH_TOKENS) as site:
+        answer = await sent(site, *head, b"Content-Length: %d" % len(body), b"", body)
+        assert answer.startswith((b"HTTP/1.1 400", b"HTTP/1.1 401")), answer
+        assert b'{"error":{"code":' in answer
+
+
+async def test_requests_that_break_off_or_are_no_http_leave_no_error_and_no_secret_in_the_log(
+    capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    async with served(web=WITH_TOKENS) as site:
+        head = [b"POST /sign-in HTTP/1.1", b"Host: localhost", b"Content-Type: application/x-www-form-urlencoded"]
+        await sent(site, *head, b"Content-Length: 999", b"", b"token=my-secret", is_whole=False)
+        too_long = b"GET /?token=my-secret" + b"a" * 9_000 + b" HTTP/1.1"
+        bad_header = b"Authorization: Bearer my-secret\x01"
+        for lines in ([too_long, b"Host: localhost"], [b"GET / HTTP/1.1", b"Host: localhost", bad_header]):
+            assert (await sent(site, *lines, b"", b"")).startswith(b"HTTP/1.0 400")
+        assert (await site.ask("/api/v1/session", STAFF))[0] == 200
+        await asyncio.sleep(0.05)
+    assert caplog.records == []
+    assert "".join(capfd.readouterr()) == ""
 
 
 @pytest.mark.parametrize(

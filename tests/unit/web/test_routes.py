@@ -125,3 +125,18 @@ async def test_live_counters_are_answered_without_a_question_to_the_store() -> N
         assert connections == []
         assert (await site.ask("/api/v1/events"))[0] == 503
         assert len(connections) == 1, "a question to the store would have been seen"
+
+
+async def test_files_of_the_page_come_compressed_to_whom_can_read_them() -> None:
+    async with served() as site:
+        _, page, _ = await site.ask("/")
+        script = page.partition('<script type="module" src="')[2].partition('"')[0]
+        for path in ("/", script):
+            _, plain, headers = await site.ask(path, headers={"Accept-Encoding": "identity"})
+            assert "Content-Encoding" not in headers
+            found, packed, packed_headers = await site.ask(path, headers={"Accept-Encoding": "gzip, br"})
+            assert (found, packed, packed_headers["Content-Encoding"]) == (200, plain, "gzip")
+            assert int(packed_headers["Content-Length"]) < int(headers["Content-Length"]) / 2
+            assert packed_headers["Vary"] == headers["Vary"] == "Accept-Encoding"
+            known = {"If-None-Match": packed_headers["ETag"], "Accept-Encoding": "gzip"}
+            assert (await site.ask(path, headers=known))[:2] == (304, "")

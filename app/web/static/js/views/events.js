@@ -63,7 +63,7 @@ function cells(event) {
   const { artifactId } = event;
   return [
     h("td", { class: "moment" }, h("time", { datetime: new Date(event.timestamp).toISOString() }, dateTime(event.timestamp))),
-    h("td", { class: "nowrap" }, h("span", { class: `badge badge-${tone(event.eventType)}`, title: event.eventType }, typeText(event.eventType))),
+    h("td", { class: "kind" }, h("span", { class: `badge badge-${tone(event.eventType)}`, title: event.eventType }, typeText(event.eventType))),
     h("td", { class: "nowrap" }, event.pipelineStage ? stageText(event.pipelineStage) : none()),
     h("td", {}, artifactId ? h("a", { "data-view": "artifact", href: href("artifact", { id: artifactId }) }, id(artifactId)) : none()),
     h("td", { class: "nowrap" }, event.organizationId ? organizationElement(event, "org clip") : none()),
