@@ -25,6 +25,12 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print the answer as one JS
 AsCsv = Annotated[bool, typer.Option("--csv", help="Print the rows as CSV, times in epoch milliseconds.")]
 
 
+def check_form(*, as_json: bool, as_csv: bool) -> None:
+    """Raises typer.BadParameter for two forms at once."""
+    if as_json and as_csv:
+        raise typer.BadParameter("choose one of --json and --csv")
+
+
 def command_of(query: Query) -> Callable[..., None]:
     """A function that asks the store the question and prints the answer, with the signature that typer reads.
 
@@ -34,8 +40,7 @@ def command_of(query: Query) -> Callable[..., None]:
     places = re.findall(r"{(\w+)}", query.path)
 
     def command(*, as_json: bool, as_csv: bool, **given: Any) -> None:
-        if as_json and as_csv:
-            raise typer.BadParameter("choose one of --json and --csv")
+        check_form(as_json=as_json, as_csv=as_csv)
         raw = {fields[name].encode_name: texts for name, value in given.items() if (texts := _texts(value))}
         _print(query, _asked(query, raw), as_json=as_json, as_csv=as_csv)
 

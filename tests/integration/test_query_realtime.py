@@ -1,5 +1,7 @@
 """Asking a worker over HTTP, against a small server of the test's own."""
 
+import csv
+import io
 import json
 import threading
 from collections.abc import Iterator
@@ -115,3 +117,15 @@ def test_query_realtime_gives_the_workers_json(voicemon: typer.Typer) -> None:
     with answering(200, ANSWER) as (url, _):
         shown = CliRunner().invoke(voicemon, ["query", "realtime", "--url", url, "--json"])
     assert json.loads(shown.stdout) == ANSWER
+
+
+def test_query_realtime_gives_one_row_of_csv(voicemon: typer.Typer) -> None:
+    with answering(200, ANSWER | {"organizationId": "=org"}) as (url, _):
+        shown = CliRunner().invoke(voicemon, ["query", "realtime", "--url", url, "--csv"])
+        both = CliRunner().invoke(voicemon, ["query", "realtime", "--url", url, "--csv", "--json"])
+    assert both.exit_code == 2
+    [row] = csv.DictReader(io.StringIO(shown.stdout))
+    assert row["organizationId"] == "'=org"
+    assert (row["failures1h"], row["last60Minutes.failures1h"]) == ("3", "1234")
+    assert (row["windowStart"], row["asOf"], row["stale"]) == ("1771164000000", "1771164061000", "false")
+    assert row["refusedByStore.failures1h"] == ""
