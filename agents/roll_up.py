@@ -18,6 +18,8 @@ HOUR_SECONDS = 3600
 DAY_SECONDS = 24 * HOUR_SECONDS
 # Bounds one statement's memory and its parameters, which travel in the URL.
 PERIODS_PER_STATEMENT = 24
+# A block becomes visible after its stored_at was taken, and the clocks of several servers differ.
+OVERLAP_MS = 120_000
 _log = structlog.get_logger()
 
 
@@ -86,6 +88,18 @@ class _Range:
     to_day_s: int
 
 
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """When a run looked for changes, by the store's clock, and the end of the hours that it looked at."""
+
+    at_ms: int
+    to_s: int
+
+    def since_ms(self, to_s: int, settle_ms: int) -> int:
+        """From which stored_at on the next run has to look at artifacts; all of them if it looks at further hours."""
+        return 0 if to_s > self.to_s else self.at_ms - settle_ms - OVERLAP_MS
+
+
 class RollUp:
     """Keeps hourly and daily snapshots equal to the stored events.
 
@@ -100,6 +114,7 @@ class RollUp:
         self._settings = settings
         self._clock = clock
         self._telemetry = telemetry or LogOnly()
+        self._looked = _Look(0, 0)
 
     def run_once(self, stored_until_ms: int) -> RollUpResult:
         """Compute every closed period that is missing or whose events have changed since.
@@ -110,7 +125,10 @@ class RollUp:
         """
         closed_s = min(stored_until_ms, self._clock.now_ms()) // 1000
         periods = self._range(0, closed_s, closed_s)
+        now = _Look(int(self._query("store_time")[0][0]), periods.to_s)
         result = self._run(periods, everything=False, dry_run=False)
+        if not result.failed:
+            self._looked = now
         # Afterwards, and not beyond what failed: until then rows may be of the time when they were not complete.
         until_s = min([closed_s, *(start_ms // 1000 for _, start_ms in result.failed)])
         self._insert("closed", closed_s=until_s - until_s % HOUR_SECONDS)
@@ -193,6 +211,7 @@ class RollUp:
             to_s=periods.to_s,
             settle_ms=self._settle_ms,
             everything=everything,
+            links_since_ms=0 if everything else self._looked.since_ms(periods.to_s, self._settle_ms),
         )
         return {int(hour_s): int(stored_ms) for hour_s, stored_ms in rows}
 

@@ -1,6 +1,6 @@
 """Snapshots of past hours and days."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Final, Literal
 
 import msgspec
@@ -87,10 +87,46 @@ def historical_metrics(  # noqa: PLR0913, PLR0917  (the question has these parts
     Empty if there are none. Rows that are past their retention at `now_ms` are left out. Raises what the client
     raises. Source: getHistoricalMetrics of the domain.
     """
+    columns = statement("snapshot_columns")
+    rows = _rows(client, columns, period_type, (start_ms, end_ms), organization_id, now_ms)
+    return [_snapshot(row, period_type, organization_id) for row in rows]
+
+
+class StageLatencies(msgspec.Struct, rename="camel", frozen=True, kw_only=True):
+    """What a snapshot says of the duration of each stage, in milliseconds."""
+
+    transcription_latency_samples: int
+    avg_transcription_latency: float
+    claims_extraction_latency_samples: int
+    avg_claims_extraction_latency: float
+    entity_resolution_latency_samples: int
+    avg_entity_resolution_latency: float
+    draft_generation_latency_samples: int
+    avg_draft_generation_latency: float
+
+
+def hourly_latencies(
+    client: Client, start_ms: int, end_ms: int, organization_id: str | None, now_ms: int
+) -> list[StageLatencies]:
+    """The durations in the hourly snapshots that `historical_metrics` gives for the range."""
+    columns = ", ".join(field.encode_name for field in msgspec.structs.fields(StageLatencies))
+    rows = _rows(client, columns, "hourly", (start_ms, end_ms), organization_id, now_ms)
+    return [msgspec.convert(row, StageLatencies) for row in rows]
+
+
+def _rows(  # noqa: PLR0913, PLR0917  (the question has these parts)
+    client: Client,
+    columns: str,
+    period_type: PeriodType,
+    range_ms: tuple[int, int],
+    organization_id: str | None,
+    now_ms: int,
+) -> Iterator[dict[str, Any]]:
     table = TABLES[period_type]
+    start_ms, end_ms = range_ms
     newest = f"(periodStart, createdAt) IN (SELECT periodStart, max(createdAt) FROM {table} {PLATFORM})"  # noqa: S608
     result = client.query(
-        statement("history", table, newest=newest if organization_id else "1"),
+        statement("history", table, columns=columns, newest=newest if organization_id else "1"),
         parameters={
             "now_ms": now_ms,
             "start_ms": min(max(start_ms, 0), _LATEST_MS),
@@ -99,10 +135,10 @@ def historical_metrics(  # noqa: PLR0913, PLR0917  (the question has these parts
             "organization_id": organization_id or "",
         },
     )
-    return [_snapshot(row, period_type, organization_id) for row in result.named_results()]
+    return iter(result.named_results())
 
 
-def mean_latency(stage: str, rows: Sequence[Snapshot]) -> float:
+def mean_latency(stage: str, rows: Sequence[Snapshot | StageLatencies]) -> float:
     """Mean duration of a stage over periods, each with the weight of its samples; 0 without any."""
     samples = sum(getattr(row, f"{stage}_latency_samples") for row in rows)
     total = sum(getattr(row, f"avg_{stage}_latency") * getattr(row, f"{stage}_latency_samples") for row in rows)

@@ -9,7 +9,7 @@ from msgspec import UNSET, UnsetType
 from app.domain.event_types import STAGES, Stage
 from app.domain.windows import DAY_MS, HOUR_MS, MINUTE_MS
 from app.queries.fields import Answer, Parameters
-from app.queries.history import Snapshot, historical_metrics, mean_latency
+from app.queries.history import StageLatencies, hourly_latencies, mean_latency
 from app.queries.known_minutes import known_minutes, sums_of
 from app.queries.minutes import SUMS, Figures, figures_of, mean
 from app.queries.pipeline_state import PipelineState, pipeline_state
@@ -119,11 +119,11 @@ def _flow(
     """The stages over the current minute and the 59 before it."""
     last = figures_of(last_hour, now_ms)
     first_ms = now_ms - now_ms % HOUR_MS - BASELINE_HOURS * HOUR_MS
-    before = historical_metrics(client, "hourly", first_ms, now_ms, organization_id, now_ms)
+    before = hourly_latencies(client, first_ms, now_ms, organization_id, now_ms)
     return [_flow_stage(stage, last, before, state.active.get(stage, 0)) for stage in FLOW]
 
 
-def _flow_stage(stage: Stage, last: Figures, before: list[Snapshot], queue_depth: int) -> FlowStage:
+def _flow_stage(stage: Stage, last: Figures, before: list[StageLatencies], queue_depth: int) -> FlowStage:
     if stage == "ingestion":
         return FlowStage(stage=stage, count=last.artifacts_received, failures=0, queue_depth=queue_depth)
     return FlowStage(

@@ -52,8 +52,9 @@ class Counted:
 
 def questions(client: Client, now_ms: int) -> dict[str, tuple[str, dict[str, list[str]]]]:
     """What is asked: the question's name in the catalogue and its parameters."""
-    newest = "SELECT artifactId, organizationId FROM artifact_rows ORDER BY createdAt DESC LIMIT 1 OFFSET 5000"
-    artifact, own = client.query(newest).result_rows[0]
+    [(known,)] = client.query("SELECT count() FROM artifact_rows").result_rows
+    newest = "SELECT artifactId, organizationId FROM artifact_rows ORDER BY createdAt DESC LIMIT 1 OFFSET {at:UInt64}"
+    [(artifact, own)] = client.query(newest, parameters={"at": min(5000, known // 2)}).result_rows
     week, two_days = str(now_ms - 168 * HOUR_MS), str(now_ms - 2 * DAY_MS)
     found: dict[str, tuple[str, dict[str, list[str]]]] = {
         "history 168 h": ("history", {"startTime": [week]}),

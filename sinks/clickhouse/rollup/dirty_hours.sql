@@ -13,8 +13,11 @@ changes AS (
         SELECT groupUniqArrayArray(end_hours) AS hours, max(last_link_stored) AS link_stored
         FROM artifact_state
         WHERE artifactId IN (
-            -- What was stored before the first of these hours had begun cannot have changed one after its computation.
-            SELECT artifactId FROM artifact_state WHERE last_link_stored >= toDateTime({from_s:UInt32}, 'UTC')
+            -- What was stored before the first of these hours had begun cannot have changed one after its computation,
+            -- and what was stored before {links_since_ms} has been looked at.
+            SELECT artifactId
+            FROM artifact_state
+            WHERE last_link_stored >= fromUnixTimestamp64Milli(greatest(toInt64({from_s:UInt32}) * 1000, {links_since_ms:Int64}), 'UTC')
         )
         GROUP BY artifactId
     )

@@ -173,6 +173,20 @@ def test_an_hour_computed_too_soon_after_its_last_row_is_computed_again(
     assert run(roll_up, clock).hours == ()
 
 
+def test_a_run_looks_at_artifacts_that_changed_since_the_last_one_and_at_all_when_more_hours_are_closed(
+    store: Client, roll_up: RollUp, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    completed_ms, received_ms = MIDNIGHT + 5 * HOUR, MIDNIGHT + 4 * HOUR
+    insert(store, [event_line(1, eventType="artifact_completed", timestamp=completed_ms)])
+    run(roll_up, clock)
+    monkeypatch.setattr("agents.roll_up.OVERLAP_MS", -HOUR)  # as if what comes now had been looked at
+    other = "6f0e0b7e-4a2c-4f0e-9c55-0d6f6d1f3c12"
+    insert(store, [event_line(2, eventId=other, eventType="artifact_received", timestamp=received_ms)])
+    assert run(roll_up, clock).hours == (received_ms,)
+    clock.now += HOUR
+    assert run(roll_up, clock).hours == (completed_ms, clock.now - HOUR)
+
+
 def test_a_range_in_the_future_holds_nothing(store: Client, roll_up: RollUp, clock: ManualClock) -> None:
     insert(store, [event_line(1)])
     result = roll_up.recompute(10**15, 10**16)
