@@ -91,6 +91,18 @@ def test_runbooks_name_commands_settings_and_metrics_that_exist() -> None:
     assert set(re.findall(r"`(voicemon_\w+)`", TEXT)) - {"voicemon_writer", "voicemon_reader"} <= metric_names()
 
 
+def test_commands_of_the_runbooks_have_the_words_and_options_that_stand_there() -> None:
+    app = typer.Typer()
+    commands.register(app)
+    for text in re.findall(r"`voicemon ([^`]+)`", TEXT):
+        command: Any = typer.main.get_command(app)
+        words = text.split()
+        while hasattr(command, "commands"):
+            command = command.commands[words.pop(0)]
+        known = {name for parameter in command.params for name in (*parameter.opts, *parameter.secondary_opts)}
+        assert {word for word in words if word.startswith("--")} <= known, text
+
+
 @pytest.mark.parametrize(
     "page",
     ["deploy/runbooks.md", "deploy/kubernetes/README.md", "docs/deployment.md", "docs/grafana.md", "docs/scaling.md"],
