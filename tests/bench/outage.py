@@ -93,7 +93,7 @@ class Outage:
             for slot in self._fleet.slots:
                 slot.wanted = True
             supervising = asyncio.create_task(self._fleet.supervise())
-            await eventually(self._fleet.all_ready, "all workers are ready")
+            await eventually(self._fleet.all_ready, "all workers are ready", SETTLE_SECONDS)
             self._load.start()
             outcome = Outcome(self._watch())
             watching = asyncio.create_task(outcome.watch.run())

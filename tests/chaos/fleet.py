@@ -98,8 +98,15 @@ class Fleet:
         slot.worker.process.send_signal(signal.SIGCONT)
 
     async def all_ready(self) -> bool:
+        return await self._all_answer("/health/ready")
+
+    async def all_complete(self) -> bool:
+        """Whether all know every live figure; their rows may wait for the store."""
+        return await self._all_answer("/api/v1/metrics/realtime")
+
+    async def _all_answer(self, path: str) -> bool:
         for slot in self.wanted:
-            if not slot.runs or slot.worker is None or (await slot.worker.ask("/health/ready"))[0] != 200:
+            if not slot.runs or slot.worker is None or (await slot.worker.ask(path))[0] != 200:
                 return False
         return True
 

@@ -66,7 +66,7 @@ class Chaos:
             for action in schedule(self._plan):
                 await asyncio.sleep(action.pause)
                 await self._act(action)
-            await eventually(self._fleet.all_ready, "all workers are ready under load", SETTLE_SECONDS)
+            await eventually(self._fleet.all_complete, "all live figures are complete under load", SETTLE_SECONDS)
             self.outcome.under_load = await self._audit()
             self.outcome.published = await asyncio.to_thread(load.stop)
             await eventually(self._is_settled, "all is counted and stored", SETTLE_SECONDS)

@@ -1,6 +1,7 @@
 """A store that answers late, or never: an outage like any other, after which the rows equal the log."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 from app.audit.report import Report
 from app.audit.run import Question, audit
 from app.runtime.clock import SystemClock
-from app.runtime.settings import ClickHouseSettings
+from app.runtime.settings import MIB, ClickHouseSettings
 from tests.integration.exactness import load
 from tests.integration.test_stops_and_outages import QUICK_GROUP, metric, until_counted, until_not_ready
 from tests.slow_server import Detour, detour
@@ -41,6 +42,16 @@ async def counted(worker: WorkerProcess) -> int:
 async def until_counted_on(worker: WorkerProcess) -> None:
     """Return once the worker has counted some more."""
     await until_counted(worker, await counted(worker) + 300)
+
+
+async def until_figures_are_old(worker: WorkerProcess, seconds: float) -> None:
+    """Return once nothing has been counted for so long."""
+
+    async def holds() -> bool:
+        status, body = await worker.ask("/api/v1/metrics/realtime")
+        return status == 200 and time.time() - body["asOf"] / 1000 > seconds
+
+    await eventually(holds, f"figures are {seconds} s old")
 
 
 async def audited(worker: WorkerProcess) -> Report:
@@ -89,6 +100,24 @@ async def test_a_store_that_misses_its_deadline_is_an_outage(
     assert report.is_clean, report.as_json()["differences"]
     assert report.hours
     assert sum(hour.stored for hour in report.hours) == sum(at.accepted for at in report.partitions) > 500
+
+
+async def test_a_full_backlog_pauses_partitions_and_kafka_is_not_blamed_for_old_figures(
+    kafka_bootstrap: str, clickhouse: ClickHouseSettings, unique_prefix: str, tmp_path: Path
+) -> None:
+    async with detour(clickhouse.url) as way:
+        store = clickhouse.model_copy(update={"url": way.url, "backlog_bytes": MIB, **DEADLINE})
+        async with ready_worker(kafka_bootstrap, store, unique_prefix, tmp_path) as worker:
+            async with load(worker.settings):
+                await until_counted(worker, 200)
+                become_silent(way)
+                await until_not_ready(worker, "the backlog of unstored rows is full", "live figures are")
+                await until_figures_are_old(worker, 6)
+                assert "Kafka" not in " ".join((await worker.ask("/health/ready"))[1]["reasons"])
+            recover(way)
+            await worker.until_ready()
+            report = await audited(worker)
+    assert report.is_clean, report.as_json()["differences"]
 
 
 async def test_a_store_that_is_slow_within_its_deadline_stores_on_and_the_worker_says_so(
