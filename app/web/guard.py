@@ -113,6 +113,12 @@ def grant_of(request: web.Request) -> Grant | None:
     return request.get(_GRANT)
 
 
+def asked_by_staff(request: web.Request) -> bool:
+    """True if the one who asks may see everything."""
+    grant = grant_of(request)
+    return grant is not None and grant.organization_id is None
+
+
 def grant_still_holds(request: web.Request) -> bool:
     """False once a sign-in has ended while its answer goes on."""
     return request.app[ACCESS].grant_of(request) == request.get(_GRANT)

@@ -9,7 +9,7 @@ from aiohttp import web
 
 from app.queries.catalogue import CATALOGUE
 from app.web.api import cacheable
-from app.web.guard import scoped
+from app.web.guard import asked_by_staff, scoped
 from app.web.openapi import Operation, document, operation_of
 from app.web.pages import render
 from app.web.parameters import CountersParameters, NoParameters, ScopeParameters, TablesParameters
@@ -118,10 +118,8 @@ async def reference(request: web.Request) -> web.Response:
     found = description()
     operations = [{"path": path, **methods["get"]} for path, methods in sorted(found["paths"].items())]
     schemas = [{"name": name, **schema} for name, schema in sorted(found["components"]["schemas"].items())]
-    return render(
-        "reference.html",
-        {"info": found["info"], "operations": operations, "schemas": schemas, "kind": kind_of, "here": "/docs/"},
-    )
+    shown = {"info": found["info"], "operations": operations, "schemas": schemas, "kind": kind_of}
+    return render("reference.html", {**shown, "here": "/docs/", "is_staff": asked_by_staff(request)})
 
 
 def kind_of(schema: dict[str, Any]) -> str:

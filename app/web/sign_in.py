@@ -71,7 +71,7 @@ async def sign_in(request: web.Request) -> web.StreamResponse:
     if grant is None:
         if failed.note(address, time.monotonic()):
             log.warning("Too many failed sign-ins from an address, which has to wait now", address=address)
-        return _refused(request, following, 401, "no such access token")
+        return _refused(request, following, 401, "this access token is not known: copy it whole, or ask for a new one")
     answer = web.Response(status=303, headers={"Location": following})
     sessions = access.sessions
     answer.set_cookie(

@@ -12,7 +12,7 @@ from app.domain.counters import COUNTER_TYPES
 from app.domain.windows import HOUR_MS, MINUTE_MS
 from app.queries.realtime import TRAILING_MINUTES, CounterTotals
 from app.web.api import parse
-from app.web.guard import grant_of, scoped, wants_page
+from app.web.guard import asked_by_staff, scoped, wants_page
 from app.web.keys import STALE_MS, WORKER
 from app.web.metrics import freshness
 from app.web.pages import render
@@ -84,15 +84,14 @@ async def counters(request: web.Request) -> web.Response:
     }
     if end < len(rows):
         body["nextOffset"] = end
-    grant = grant_of(request)
-    if grant is not None and grant.organization_id is None:
+    is_staff = asked_by_staff(request)
+    if is_staff:
         body["partitions"] = [_partition(view) for view in views]
     if not is_page:
         return json_response(body)
     windows = sorted({entry.window_start_ms for entry in table.entries(holds=partial(_is_seen, asked))}, reverse=True)
-    return render(
-        "counters.html", {**body, **_page_only(asked), "limit": limit, "windows": windows, "here": request.path}
-    )
+    shown = {"limit": limit, "windows": windows, "here": request.path, "is_staff": is_staff}
+    return render("counters.html", {**body, **_page_only(asked), **shown})
 
 
 def minutes_of(table: CounterTotals, organization_id: str | None, now_ms: int) -> dict[str, Any]:

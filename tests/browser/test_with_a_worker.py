@@ -120,7 +120,7 @@ def test_a_wrong_token_is_refused_in_words(site: Site, open_page: Open) -> None:
     page = open_page(site.url, tolerated=("401",), viewport={"width": 375, "height": 700})
     page.get_by_label("Access token").fill("not a token of this worker")
     page.get_by_role("button", name="Sign in").click()
-    expect(page.get_by_role("alert")).to_contain_text("no such access token")
+    expect(page.get_by_role("alert")).to_contain_text("this access token is not known")
     assert page.evaluate("document.documentElement.scrollWidth") <= 375
 
 

@@ -1,6 +1,7 @@
 """The gate before every route."""
 
 import asyncio
+import re
 from http.cookies import SimpleCookie
 from typing import Any
 from urllib.parse import quote
@@ -320,6 +321,17 @@ async def test_an_organisation_gets_no_figure_of_another_by_any_route() -> None:
         for path in posts:
             assert (await site.ask(path, OWN, "POST"))[0] == 403, path
         assert (await site.ask(f"{REALTIME}?organizationId={OTHER}", STAFF))[1]["artifactsReceived1h"] == 7340033
+
+
+async def test_no_page_leads_to_one_that_is_refused() -> None:
+    async with served(web=WITH_TOKENS) as site:
+        for token in (STAFF, OWN):
+            for page in ("/tables/counters/", "/docs/"):
+                _, text, _ = await site.ask(page, token, headers=HTML)
+                links = set(re.findall(r'href="(/[a-z/]*)"', text))
+                assert {"/", "/tables/counters/", "/docs/", "/health/ready"} <= links
+                assert [link for link in links if (await site.ask(link, token, headers=HTML))[0] == 403] == []
+                assert ("/tables/" in links) == (token == STAFF)
 
 
 async def test_no_secret_is_in_an_error(capfd: pytest.CaptureFixture[str]) -> None:
