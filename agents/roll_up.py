@@ -256,8 +256,6 @@ class RollUp:
                 compute(chunk)
                 done += chunk
             except (StoreError, SinkUnavailable):
-                # A statement that takes longer than a request may looks like a store that does not answer; if that
-                # is what it is, the first single period says so again.
                 done += self._one_by_one(period_type, chunk, compute, failed)
             self._telemetry.periods_tried(period_type, first + len(chunk), len(starts))
         return done
@@ -274,7 +272,10 @@ class RollUp:
             try:
                 compute([start])
                 done.append(start)
-            except StoreError as error:
+            except (StoreError, SinkUnavailable) as error:
+                # A statement that takes longer than a request may looks like a store that does not answer. If that is
+                # what it is, this says so again.
+                self.frozen_until_ms()
                 failed.append((period_type, start * 1000))
                 self._telemetry.snapshot_failed(period_type, start * 1000, str(error))
         return done

@@ -1,6 +1,6 @@
 """What tests of roll-ups share: a clock, a store that refuses periods, and the snapshots that a store shows."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from clickhouse_connect.driver.client import Client
@@ -28,13 +28,14 @@ class Refusing:
 
     client: Client
     start_s: int
+    error: Exception = field(default_factory=lambda: DatabaseError("Memory limit exceeded", code=241))
 
     def query(self, *arguments: Any, **named: Any) -> Any:
         return self.client.query(*arguments, **named)
 
     def command(self, statement: str, parameters: dict[str, Any]) -> Any:
         if self.start_s in parameters.get("hours", parameters.get("days", [])):
-            raise DatabaseError("Memory limit exceeded", code=241)
+            raise self.error
         return self.client.command(statement, parameters=parameters)
 
     def close(self) -> None:

@@ -5,6 +5,7 @@ import time
 import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from structlog.testing import capture_logs
 from agents.roll_up import RollUp, RollUpResult
 from app.audit.frozen_rows import frozen_rows
 from app.queries.history import PeriodType, historical_metrics
+from app.runtime.errors import SinkUnavailable
 from app.runtime.settings import RetentionSettings, Settings
 from app.runtime.telemetry import Telemetry
 from app.snapshots import CountedRollUps
@@ -87,6 +89,31 @@ def test_a_period_that_fails_is_logged_counted_and_tried_again_and_the_others_go
     assert (repaired.hours, repaired.days) == ((failing,), (MIDNIGHT,))
     assert all(row.complete for row in historical_metrics(store, "hourly", MIDNIGHT, clock.now, None, clock.now))
     assert counted(telemetry, "voicemon_rollup_failures_total") == 2
+
+
+def test_an_hour_that_takes_longer_than_a_request_may_stops_no_other(
+    store: Client, settings: Settings, clock: ManualClock
+) -> None:
+    insert(store, [event_line(1)])
+    failing = MIDNIGHT + 5 * HOUR
+    slow: Any = Refusing(store, failing // 1000, SinkUnavailable("no answer in time"))
+    result = RollUp(slow, settings, clock).run_once(clock.now)
+    assert result.failed == (("hourly", failing),)
+    assert len(result.hours) == 23
+    # With the store itself away the run ends: each period would wait for its answer.
+    gone: Any = SimpleNamespace(query=store.query, command=slow.command)
+    roll_up = RollUp(gone, settings, clock)
+
+    def answer_no_more(*_: Any, **__: Any) -> None:
+        gone.query = slow_query
+        raise SinkUnavailable("no answer in time")
+
+    def slow_query(*_: Any, **__: Any) -> None:
+        raise SinkUnavailable("no answer")
+
+    gone.command = answer_no_more
+    with pytest.raises(SinkUnavailable, match=r"no answer$"):
+        roll_up.run_once(clock.now)
 
 
 @pytest.mark.parametrize("period_type", ["hourly", "daily"])
