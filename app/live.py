@@ -98,7 +98,7 @@ class LiveWorker:
 
     def _why_stale(self) -> str:
         silent_ms = self.now_ms() - min((at.contact_ms for at in self._progress().values()), default=self.now_ms())
-        if silent_ms > self._settings.ingest.stale_seconds * 1000 and not self._fetches_nothing():
+        if silent_ms > self._settings.ingest.stale_seconds * 1000:
             return f"Kafka has not answered for {silent_ms // 1000} s"
         return f"live figures are {(self.now_ms() - self.as_of_ms()) // 1000} s old"
 
@@ -123,14 +123,9 @@ class LiveWorker:
     def should_be_reading(self) -> bool:
         """True if there are records to read and nothing holds this worker back."""
         parts = self._running()
-        is_held = parts.app.rebalancing or parts.writer.is_blocked or self._fetches_nothing()
+        is_held = parts.app.rebalancing or parts.app.consumer.is_held or parts.writer.is_blocked
+        is_held = is_held or bool(parts.ingest.pause.reason)
         return not is_held and any(at.lag for at in self._progress().values())
-
-    def _fetches_nothing(self) -> bool:
-        """True while partitions are paused, so that Kafka is asked for no records."""
-        parts = self._running()
-        is_held = parts.app._consumer is not None and parts.app.consumer.is_held
-        return is_held or bool(parts.ingest.pause.reason)
 
     def resume(self) -> bool:
         """Go on although too many records are refused; False if that did not hold the worker back."""

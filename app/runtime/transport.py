@@ -6,6 +6,7 @@ and a partition's committed offset is the end of its longest prefix of completed
 """
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import AsyncIterator, Collection, Mapping
 from functools import partial
@@ -26,6 +27,7 @@ from app.runtime.raw_records import read_raw
 from app.runtime.topic_metadata import keep_informed
 
 IDLE_SECONDS = 0.05
+LOOK_SECONDS = 1.0
 
 
 class RangeApp(faust.App):  # type: ignore[misc]
@@ -57,6 +59,8 @@ class ConsumerThread(OnLoop, driver.AIOKafkaConsumerThread):  # type: ignore[mis
         consumer = super()._create_worker_consumer(transport)
         consumer._isolation_level = "read_committed"  # Faust ties this to exactly_once; publishers may use transactions
         return consumer
+
+    _looked = 0.0
 
     async def on_start(self) -> None:
         """Connect and learn the topics; a static member stops the worker when another one takes its name."""
@@ -94,22 +98,38 @@ class ConsumerThread(OnLoop, driver.AIOKafkaConsumerThread):  # type: ignore[mis
 
     def position_states(self) -> dict[TP, tuple[int, int, int]]:
         """Next offset to read, last stable offset and time of the last answer, for partitions that have all three."""
+        return {
+            TP(tp.topic, tp.partition): (state.position, state.lso, state.timestamp)
+            for tp, state in self._states().items()
+            if state.has_valid_position and state.lso is not None and state.timestamp
+        }
+
+    def _states(self) -> dict[TopicPartition, Any]:
+        """What the client knows of each assigned partition."""
         subscription = self._consumer._subscription.subscription if self._consumer is not None else None
         assignment = subscription.assignment if subscription is not None else None
-        states: dict[TP, tuple[int, int, int]] = {}
-        if assignment is None:
-            return states
-        for tp in assignment.tps:
-            state = assignment.state_value(tp)
-            if state is not None and state.has_valid_position and state.lso is not None and state.timestamp:
-                states[TP(tp.topic, tp.partition)] = (state.position, state.lso, state.timestamp)
-        return states
+        found = {tp: assignment.state_value(tp) for tp in assignment.tps} if assignment is not None else {}
+        return {tp: state for tp, state in found.items() if state is not None}
 
     async def keep_polling(self) -> None:
         """Count as a poll, so that a member that fetches nothing on purpose stays in the group."""
-        if self._consumer is not None:
-            with self._consumer._subscription.fetch_context():
-                pass
+        if self._consumer is None:
+            return
+        with self._consumer._subscription.fetch_context():
+            pass
+        if self.thread_loop.time() - self._looked > LOOK_SECONDS:
+            await self._look_at_ends(self._consumer)
+            self._looked = self.thread_loop.time()
+
+    async def _look_at_ends(self, consumer: AIOKafkaConsumer) -> None:
+        """Ask for what every fetch tells by the way: where partitions end, and that the broker answers."""
+        states = {tp: state for tp, state in self._states().items() if tp.topic in self.app.range_policy.topics}
+        try:
+            ends = await asyncio.wait_for(consumer.end_offsets(states), LOOK_SECONDS)
+        except (KafkaError, TimeoutError):
+            return
+        for tp, end in ends.items():
+            states[tp].lso, states[tp].timestamp = end, time.time_ns() // 1_000_000
 
 
 class Consumer(driver.Consumer):  # type: ignore[misc]

@@ -39,6 +39,12 @@ async def counted(worker: WorkerProcess) -> int:
     return int(next(float(line.split()[1]) for line in lines if line.startswith("voicemon_events_accepted_total ")))
 
 
+async def labelled(worker: WorkerProcess, name: str) -> list[float]:
+    """The values of a metric with labels."""
+    lines = (await asyncio.to_thread(worker.text, "/metrics")).splitlines()
+    return [float(line.split()[1]) for line in lines if line.startswith(f"{name}{{")]
+
+
 async def until_counted_on(worker: WorkerProcess) -> None:
     """Return once the worker has counted some more."""
     await until_counted(worker, await counted(worker) + 300)
@@ -114,6 +120,7 @@ async def test_a_full_backlog_pauses_partitions_and_kafka_is_not_blamed_for_old_
                 await until_not_ready(worker, "the backlog of unstored rows is full", "live figures are")
                 await until_figures_are_old(worker, 6)
                 assert "Kafka" not in " ".join((await worker.ask("/health/ready"))[1]["reasons"])
+                assert sum(await labelled(worker, "voicemon_lag_records")) > 1_000, "it grows while nothing is read"
             recover(way)
             await worker.until_ready()
             report = await audited(worker)
