@@ -1,4 +1,4 @@
-"""The table of docs/scaling.md, worked out from what `tests.bench.scaling` has measured.
+"""The tables of docs/scaling.md, worked out from what `tests.bench.scaling` has measured.
 
 python -m tests.bench.scale_plan
 """
@@ -8,7 +8,9 @@ import statistics
 import sys
 from pathlib import Path
 
-MEASURED = Path(__file__).resolve().parents[2] / "docs" / "measured" / "scaling-workers.jsonl"
+FOLDER = Path(__file__).resolve().parents[2] / "docs" / "measured"
+MEASURED = FOLDER / "scaling-workers.jsonl"
+MEASURED_DISK = FOLDER / "scaling-disk.jsonl"
 RATES = (10_000, 100_000, 300_000, 1_000_000)
 """Events a second."""
 BUSY = 0.5
@@ -16,13 +18,33 @@ BUSY = 0.5
 
 
 def main() -> None:
-    sys.stdout.write(plan(MEASURED) + "\n")
+    sys.stdout.write(plan(MEASURED) + "\n\n" + disk_plan(MEASURED_DISK) + "\n")
 
 
 def plan(measured: Path) -> str:
     """Markdown: the measured points, the straight lines through them, and cores for each rate."""
     points = [json.loads(line) for line in measured.read_text(encoding="utf-8").splitlines()]
     return "\n".join([*points_table(points), "", *lines(points), "", *cores_table(points)])
+
+
+def disk_plan(measured: Path) -> str:
+    """Markdown: disk by stored events, and the straight line through it."""
+    points = [json.loads(line) for line in measured.read_text(encoding="utf-8").splitlines()]
+    rows = [
+        f"| {p['storedEvents']:,} | {p['bytes'] / 1e6:,.0f} | {p['bytes'] / p['storedEvents']:.0f} "
+        f"| {p['bytesByTable']['events'] / p['storedEvents']:.0f} |"
+        for p in points
+    ]
+    fit = statistics.linear_regression([p["storedEvents"] for p in points], [p["bytes"] for p in points])
+    return "\n".join(
+        [
+            "| stored events | disk, MB | bytes an event | of them the events' own table |",
+            "| --- | --- | --- | --- |",
+            *rows,
+            "",
+            f"- disk, MB = {fit.intercept / 1e6:,.1f} + {fit.slope:,.1f} * million stored events",
+        ]
+    )
 
 
 def points_table(points: list[dict[str, float]]) -> list[str]:

@@ -6,8 +6,8 @@
 `workers` lets 1, 2 and 3 workers of one group read the same log of six partitions into ClickHouse and prints a line of
 JSON for each: events stored a second between a fifth and nine tenths of the log, processor time of an event in the
 workers, and in workers, Kafka and ClickHouse together, both without the start of the workers, and the greatest resident
-memory of a worker. `disk` prints rows and bytes of
-the tables of a store that `python -m tests.bench.query_speed` has filled.
+memory of a worker. `disk` prints a line with the
+stored events and the bytes of the tables of a store that `python -m tests.bench.query_speed` has filled.
 """
 
 import argparse
@@ -19,6 +19,8 @@ import time
 from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
+
+from clickhouse_connect.driver.client import Client
 
 from app.bench.events import Load
 from app.bench.run import filled, own_services
@@ -36,7 +38,7 @@ LOOK_SECONDS = 0.2
 LONGEST_SECONDS = 900.0
 TABLES = """
 SELECT table, sum(rows), sum(bytes_on_disk) FROM system.parts
-WHERE active AND database = 'history' GROUP BY table ORDER BY sum(bytes_on_disk) DESC"""
+WHERE active AND database = currentDatabase() GROUP BY table ORDER BY sum(bytes_on_disk) DESC"""
 
 
 def main() -> None:
@@ -130,13 +132,23 @@ def resident_bytes(pid: int) -> int:
 
 
 def show_disk(folder: Path) -> None:
-    """Rows and bytes of each table."""
+    """Rows of events, and bytes of all tables and of each."""
     settings = local_settings(folder)
     with LocalStack(settings, ("clickhouse",)) as stack:
-        client = connect(settings.clickhouse.model_copy(update={"url": stack.clickhouse_url}))
-        for table, rows, size in client.query(TABLES).result_rows:
-            show({"table": table, "rows": rows, "bytes": size, "bytesPerRow": round(size / rows, 1)})
+        store = {"url": stack.clickhouse_url, "database": "history"}
+        client = connect(settings.clickhouse.model_copy(update=store))
+        show(disk_of(client))
         client.close()
+
+
+def disk_of(client: Client) -> dict[str, object]:
+    """Figures of the client's database."""
+    found = client.query(TABLES).result_rows
+    return {
+        "storedEvents": next(rows for table, rows, _ in found if table == "events"),
+        "bytes": sum(size for _, _, size in found),
+        "bytesByTable": {table: size for table, _, size in found},
+    }
 
 
 def show(figures: Mapping[str, object]) -> None:
