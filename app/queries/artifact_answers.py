@@ -55,8 +55,21 @@ class Artifacts(Answer, frozen=True, kw_only=True):
 def artifact_row(row: dict[str, Any], now_ms: int) -> ArtifactRow:
     """The row of the store as an answer."""
     known = {name: value for name, value in row.items() if value is not None and value != ""}
-    if known.get("status") in ACTIVE_STATUSES:
-        known["elapsedMs"] = max(0, now_ms - known["createdAt"])
-        if "stageEnteredAt" in known:
-            known["stageElapsedMs"] = max(0, now_ms - known["stageEnteredAt"])
-    return msgspec.convert(known, ArtifactRow)
+    return _at(now_ms, msgspec.convert(known, ArtifactRow))
+
+
+def shown_artifact(text: str, now_ms: int) -> ArtifactRow:
+    """The row of the store, as the text that it keeps for lists, as an answer."""
+    return _at(now_ms, msgspec.json.decode(text, type=ArtifactRow, strict=False))
+
+
+def _at(now_ms: int, row: ArtifactRow) -> ArtifactRow:
+    """The row with the time that the artifact has taken so far if it is under way."""
+    if row.status not in ACTIVE_STATUSES:
+        return row
+    entered_at = row.stage_entered_at
+    return msgspec.structs.replace(
+        row,
+        elapsed_ms=max(0, now_ms - row.created_at),
+        stage_elapsed_ms=UNSET if entered_at is UNSET else max(0, now_ms - entered_at),
+    )

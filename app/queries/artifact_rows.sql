@@ -1,5 +1,5 @@
--- The latest row of each of these artifacts.
-SELECT *
+-- What is shown of each of these artifacts, of its latest row.
+SELECT artifactId, version, shown
 FROM artifact_rows
 WHERE artifactId IN {ids:Array(String)}
 ORDER BY version DESC

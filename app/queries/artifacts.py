@@ -6,7 +6,7 @@ from typing import Any, Final, NamedTuple
 from clickhouse_connect.driver.client import Client
 
 from app.domain.event_types import ACTIVE_STATUSES
-from app.queries.artifact_answers import ArtifactRow, Artifacts, artifact_row
+from app.queries.artifact_answers import ArtifactRow, Artifacts, artifact_row, shown_artifact
 from app.queries.cursor import Place, read_cursor, write_cursor
 from app.queries.errors import NotFound
 from app.queries.fields import (
@@ -122,8 +122,10 @@ def _page(client: Client, kind: str, parameters: Any, filters: dict[str, Any], n
     filters = {name: value for name, value in filters.items() if value is not None}
     found = _rows(client, LISTS.get(kind, BY_CREATION), parameters, filters, now_ms)
     page, is_done = found[:limit], len(found) <= limit
-    cursor = "" if is_done else write_cursor(parameters, Place(page[-1]["place"], page[-1]["artifactId"]))
-    return Artifacts(page=[artifact_row(row, now_ms) for row in page], is_done=is_done, continue_cursor=cursor)
+    cursor = "" if is_done else write_cursor(parameters, page[-1].place)
+    return Artifacts(
+        page=[shown_artifact(each.shown, now_ms) for each in page], is_done=is_done, continue_cursor=cursor
+    )
 
 
 class _List(NamedTuple):
@@ -139,13 +141,20 @@ class _Listed(NamedTuple):
     version: int
 
 
-def _rows(client: Client, list_: _List, parameters: Any, filters: dict[str, Any], now_ms: int) -> list[dict[str, Any]]:
+class _Found(NamedTuple):
+    """An artifact of a page: where it is in the list, and what is shown of it."""
+
+    place: Place
+    shown: str
+
+
+def _rows(client: Client, list_: _List, parameters: Any, filters: dict[str, Any], now_ms: int) -> list[_Found]:
     """The first rows behind the cursor, one more than the page takes; an artifact is where its latest row is."""
     wanted = parameters.limit + 1
     most = max(FEWEST_CANDIDATES, 2 * wanted)
     values = filters | {"now_ms": now_ms}
     after = read_cursor(parameters)
-    found: dict[str, dict[str, Any]] = {}
+    found: dict[str, _Found] = {}
     while len(found) < wanted:
         listed, are_all = _listed(client, list_, values, after, most)
         for group in _groups(list(dict.fromkeys(listed)), wanted):
@@ -181,17 +190,15 @@ def _listed(
         most *= 2
 
 
-def _latest(client: Client, listed: Sequence[_Listed]) -> dict[str, dict[str, Any]]:
-    """Whole rows of the artifacts that have no later row than the listed one, in the same order."""
+def _latest(client: Client, listed: Sequence[_Listed]) -> dict[str, _Found]:
+    """The artifacts that have no later row than the listed one, in the same order."""
     ids = list({each.id for each in listed})
-    rows = {
-        row["artifactId"]: row
-        for row in client.query(statement("artifact_rows"), parameters={"ids": ids}).named_results()
-    }
+    rows = client.query(statement("artifact_rows"), parameters={"ids": ids}).result_rows
+    shown = {(id_, version): text for id_, version, text in rows}
     return {
-        each.id: rows[each.id] | {"place": each.place}
+        each.id: _Found(Place(each.place, each.id), shown[each.id, each.version])
         for each in listed
-        if each.id in rows and rows[each.id]["version"] == each.version
+        if (each.id, each.version) in shown
     }
 
 

@@ -26,7 +26,10 @@ from app.queries.query import Query
 from app.queries.statements import statement
 from app.queries.stored_event import StoredEvent, stored_event
 
-WIDEST_HOURS: Final = 8
+TIMES_WIDER: Final = 8
+WIDEST_MS: Final = 8 * HOUR_MS
+# Where every event is wanted, a page is a matter of minutes.
+BRIEF_MS: Final = HOUR_MS // TIMES_WIDER
 # A page takes so many times as many rows as it has events, for the copies among them.
 COPIES: Final = 3
 EVERY_EVENT: Final = "1"
@@ -94,7 +97,7 @@ def recent_errors(client: Client, parameters: ErrorsParameters, now_ms: int) -> 
 def _newest(
     client: Client, parameters: EventsParameters, after: Place | None, limit: int, now_ms: int
 ) -> list[StoredEvent]:
-    """The first `limit` events behind `after`, looked for in stretches of time that grow from the newest hour on."""
+    """The first `limit` events behind `after`, looked for in stretches of time that grow from the newest one on."""
     values = _values(parameters)
     if values.get("types") == []:
         return []
@@ -103,7 +106,9 @@ def _newest(
     first_ms, last_ms = parameters.start_time or 0, min(newest_ms, after.time_ms if after else newest_ms)
     # An artifact's hours are known.
     is_sure = parameters.artifact_id is not None
-    stretches = deque([(first_ms, last_ms)] if is_sure else _stretches(first_ms, last_ms, now_ms))
+    stretches = deque(
+        [(first_ms, last_ms)] if is_sure else _stretches(first_ms, last_ms, now_ms, HOUR_MS if values else BRIEF_MS)
+    )
     found: dict[str, StoredEvent] = {}
     while stretches and len(found) < limit:
         from_ms, to_ms = stretches.popleft()
@@ -148,15 +153,15 @@ def _types(parameters: EventsParameters) -> list[str] | None:
     return [name for name in parameters.event_type if name in ERR] if parameters.event_type else sorted(ERR)
 
 
-def _stretches(first_ms: int, last_ms: int, now_ms: int) -> Iterator[tuple[int, int]]:
+def _stretches(first_ms: int, last_ms: int, now_ms: int, length_ms: int) -> Iterator[tuple[int, int]]:
     """Stretches of [first_ms, last_ms], newest first, both ends included; the last takes all that is left."""
-    hours, to_ms = 1, last_ms
+    to_ms = last_ms
     while to_ms >= first_ms:
-        from_ms = min(to_ms, now_ms) - hours * HOUR_MS + 1
-        if hours > WIDEST_HOURS or from_ms < first_ms:
+        from_ms = min(to_ms, now_ms) - length_ms + 1
+        if length_ms > WIDEST_MS or from_ms < first_ms:
             from_ms = first_ms
         yield from_ms, to_ms
-        hours, to_ms = hours * WIDEST_HOURS, from_ms - 1
+        length_ms, to_ms = length_ms * TIMES_WIDER, from_ms - 1
 
 
 EVENTS: Final = Query(
