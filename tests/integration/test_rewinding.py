@@ -7,7 +7,7 @@ import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
-from app.runtime.transport import rewind
+from app.runtime.consumer_thread import rewind
 from tests.workers import DEADLINE_SECONDS, produce
 
 pytestmark = [pytest.mark.kafka]
