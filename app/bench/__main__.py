@@ -13,6 +13,7 @@ import uvloop
 from app.bench.bare import fetch_and_count, fetch_only
 from app.bench.lap import Result, Task
 from app.runtime.interpreter import collect_rarely, loop_fast
+from app.runtime.leave import leave
 from app.runtime.logs import configure_logs
 
 
@@ -22,10 +23,14 @@ def main() -> None:
     configure_logs("WARNING", json_lines=True)
     collect_rarely()
     loop_fast()
+    uvloop.run(_measure(task))
+
+
+async def _measure(task: Task) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        result = uvloop.run(asyncio.wait_for(_contender(task, Path(folder)), task.seconds + 30))
-    sys.stderr.flush()
+        result = await asyncio.wait_for(_contender(task, Path(folder)), task.seconds + 30)
     sys.stdout.write("\n" + msgspec.json.encode(result).decode() + "\n")
+    leave(0)  # a worker's job may be busy in a thread for long, and the loop's end would wait for it
 
 
 def _contender(task: Task, folder: Path) -> Coroutine[Any, Any, Result]:

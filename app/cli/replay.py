@@ -7,7 +7,6 @@ from typing import Annotated, Any
 
 import typer
 
-from app.cli.leave import leave
 from app.cli.output import print_json
 from app.cli.period import check_order, parse_time, show_moment
 from app.cli.progress import progress_bars
@@ -15,6 +14,7 @@ from app.domain.windows import HOUR_MS
 from app.replay.question import Question
 from app.replay.run import Replay, Result
 from app.runtime.clock import SystemClock
+from app.runtime.leave import leave
 from app.runtime.logs import configure_logs
 from app.runtime.settings import Settings
 from sinks.clickhouse.sink import ClickHouseSink

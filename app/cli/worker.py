@@ -8,9 +8,9 @@ import orjson
 import typer
 import uvloop
 
-from app.cli.leave import leave
 from app.runtime.errors import VoicemonError
 from app.runtime.interpreter import collect_rarely, loop_fast
+from app.runtime.leave import leave
 from app.runtime.logs import configure_logs
 from app.runtime.settings import Settings
 from app.supervisor import supervise, worker_command
