@@ -30,8 +30,7 @@ from app.audit.run import Question, audit
 from app.publisher import CloseReport
 from app.runtime.broker import application_id, prepare_topics
 from app.runtime.clock import SystemClock
-from app.runtime.errors import BrokerUnavailable
-from app.runtime.log_position import group_lag, stored_until_ms
+from app.runtime.log_position import stored_until_ms
 from app.runtime.settings import MIB, ClickHouseSettings
 from tests.bench.outage_watch import UNKNOWN, BrokerLog, Look, Watch
 from tests.chaos.fleet import Fleet
@@ -149,18 +148,11 @@ class Outage:
 
     async def _settle(self, outcome: Outcome) -> None:
         outcome.published = await asyncio.to_thread(self._load.stop)
-        await eventually(self._is_settled, "all is counted and stored", SETTLE_SECONDS)
+        await eventually(self._fleet.is_settled, "all is counted and stored", SETTLE_SECONDS)
         say("auditing")
         question = Question(workers=[slot.url for slot in self._fleet.wanted])
         outcome.report = await asyncio.to_thread(audit, self.settings, question, SystemClock(), say)
         outcome.ends = self._fleet.ends
-
-    async def _is_settled(self) -> bool:
-        try:
-            lag = await group_lag(self.settings.kafka)
-        except BrokerUnavailable:
-            return False
-        return all(committed == end for committed, end in lag.values()) and await self._fleet.all_ready()
 
 
 def figures(plan: Plan, outcome: Outcome) -> dict[str, Any]:

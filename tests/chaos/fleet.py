@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from app.local.ports import free_port
+from app.runtime.errors import VoicemonError
+from app.runtime.log_position import group_lag
 from app.runtime.settings import Settings
 from tests.workers import ROOT, WorkerProcess, environment
 
@@ -103,6 +105,14 @@ class Fleet:
     async def all_complete(self) -> bool:
         """Whether all know every live figure; their rows may wait for the store."""
         return await self._all_answer("/api/v1/metrics/realtime")
+
+    async def is_settled(self) -> bool:
+        """Whether all that was published is counted and stored, and all are ready."""
+        try:
+            lag = await group_lag(self.slots[0].settings.kafka)
+        except VoicemonError:
+            return False
+        return all(committed == end for committed, end in lag.values()) and await self.all_ready()
 
     async def _all_answer(self, path: str) -> bool:
         for slot in self.wanted:

@@ -13,8 +13,6 @@ from app.audit.run import Question, audit
 from app.publisher import CloseReport
 from app.runtime.broker import prepare_topics
 from app.runtime.clock import SystemClock
-from app.runtime.errors import VoicemonError
-from app.runtime.log_position import group_lag
 from app.runtime.settings import ClickHouseSettings, Settings
 from tests.chaos.fleet import Fleet, Slot
 from tests.chaos.load import Load
@@ -69,7 +67,7 @@ class Chaos:
             await eventually(self._fleet.all_complete, "all live figures are complete under load", SETTLE_SECONDS)
             self.outcome.under_load = await self._audit()
             self.outcome.published = await asyncio.to_thread(load.stop)
-            await eventually(self._is_settled, "all is counted and stored", SETTLE_SECONDS)
+            await eventually(self._fleet.is_settled, "all is counted and stored", SETTLE_SECONDS)
             self.outcome.at_rest = await self._audit()
         finally:
             if supervisor is not None:
@@ -101,13 +99,6 @@ class Chaos:
 
     async def _freeze(self, slot: Slot) -> None:
         await self._fleet.freeze(slot, self._plan.session_seconds + 2)
-
-    async def _is_settled(self) -> bool:
-        try:
-            lag = await group_lag(self._settings.kafka)
-        except VoicemonError:
-            return False
-        return all(committed == end for committed, end in lag.values()) and await self._fleet.all_ready()
 
     async def _audit(self) -> Report:
         urls = [slot.url for slot in self._fleet.wanted]
