@@ -61,10 +61,10 @@ async def one_error_shape(request: web.Request, handler: Handler) -> web.StreamR
             raise
         code, message = CODES.get(error.status, ("bad_request", error.reason))
         return error_response(error.status, code, message)
-    except ConnectionError:
-        # Whoever asked has left in the middle of the question.
-        return error_response(400, "bad_request", "the request breaks off")
-    except Exception:
+    except Exception as error:
+        if isinstance(error, ConnectionError) and (request.transport is None or request.transport.is_closing()):
+            # Whoever asked has left in the middle of the question.
+            return error_response(400, "bad_request", "the request breaks off")
         log.exception("A view failed", path=request.path)
         return error_response(500, "internal", "the worker made a mistake: its log says more")
 

@@ -104,6 +104,18 @@ async def test_failures_of_questions_are_told_in_the_one_shape() -> None:
         assert "http://" not in body["error"]["message"]
 
 
+async def test_a_connection_of_the_workers_own_that_breaks_is_no_fault_of_who_asks(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    def broken(settings: object) -> Any:
+        raise ConnectionResetError("something behind the worker")
+
+    async with served(store=broken, catalogue=CATALOGUE) as site:
+        found, body, _ = await site.ask("/api/v1/artifacts/active")
+    assert (found, body["error"]["code"]) == (500, "internal")
+    assert "something behind the worker" in "".join(capfd.readouterr())
+
+
 async def test_an_answer_that_did_not_change_is_not_sent_again() -> None:
     async with served(store=store, catalogue=CATALOGUE) as site:
         _, _, headers = await site.ask("/api/v1/artifacts/active")
