@@ -99,7 +99,7 @@ def _together(minutes: Sequence[int]) -> Iterator[Sequence[int]]:
 
 
 async def keep_minutes(settings: Settings, clock: Clock, is_on_duty: IsOnDuty) -> None:
-    """Work out minutes soon after their events are stored, for ever.
+    """Work out minutes soon after their events are stored, while on duty, for ever.
 
     While ClickHouse does not answer nothing is lost: the next run finds the same minutes.
     """

@@ -132,7 +132,7 @@ def _rows(client: Client, values: dict[str, Any], asked: dict[str, Any], after: 
         filters.append(BEHIND)
         asked |= {"before_ms": after.time_ms, "before_id": after.id}
     result = client.query(statement("events", filters=" AND ".join(filters)), parameters=values | asked)
-    return [{name: value for name, value in row.items() if name != "log_order"} for row in result.named_results()]
+    return list(result.named_results())
 
 
 def _values(parameters: EventsParameters) -> dict[str, Any]:

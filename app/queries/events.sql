@@ -1,6 +1,6 @@
 -- The newest events of [{from_ms}, {to_ms}], newest first, copies among them. In one pass: what an event carries is read only
 -- for the rows of the answer.
-SELECT page.*, multiIf(organizationId = '', '', known.name = '', 'Unknown', known.name) AS orgName
+SELECT page.* EXCEPT (log_order), multiIf(organizationId = '', '', known.name = '', 'Unknown', known.name) AS orgName
 FROM (
     SELECT
         {{ event_columns }},
