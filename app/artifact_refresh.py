@@ -1,6 +1,6 @@
 """Keeps the table of artifacts up to date with the stored events while a worker runs."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 import msgspec
@@ -14,8 +14,9 @@ from app.runtime.settings import ClickHouseSettings, Settings
 from sinks.clickhouse.client import DURABLE_INSERT, clear_errors
 
 # A single slow look, such as the first of a cold store, must not leave the table old for a quarter of a minute.
-PACE: Final = Pace(shortest=1.0, times=4, longest=3.0)
-PAGE: Final = 5000
+PACE: Final = Pace(shortest=1.0, times=4, longest=3.0, behind=10.0)
+# Every page looks through all that was stored lately.
+PAGE: Final = 20_000
 # A block becomes visible after its stored_at was taken: as a rule at once, but a slow insert takes its time. Every
 # look goes back a little, now and then one goes back by far, and some follow the last change.
 OVERLAP_MS: Final = 2_000
@@ -142,11 +143,13 @@ def refreshed_row(artifact_id: str, stored_ms: int, history: str) -> list[Any]:
     return [stored_ms << COUNT_BITS | min(len(events), (1 << COUNT_BITS) - 1), *shown]
 
 
-async def keep_artifacts(settings: Settings, is_on_duty: IsOnDuty) -> None:
+async def keep_artifacts(settings: Settings, is_on_duty: IsOnDuty, is_behind: Callable[[], bool]) -> None:
     """Write the state of every artifact soon after its events are stored, while on duty, for ever.
 
     While ClickHouse does not answer nothing is lost: the next run begins where the last one ended.
     """
     store = settings.clickhouse
     complaint = "Artifacts not brought up to date, trying again"
-    await keep_up(store, lambda client: ArtifactRefresh(client, store), PACE, complaint, is_on_duty)
+    await keep_up(
+        store, lambda client: ArtifactRefresh(client, store), PACE, complaint, is_on_duty, is_behind=is_behind
+    )

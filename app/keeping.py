@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import structlog
 from clickhouse_connect.driver.client import Client
 
-from app.duty import IsOnDuty, until_on_duty
+from app.duty import LOOK_SECONDS, IsOnDuty, until_on_duty
 from app.runtime.errors import SinkUnavailable
 from app.runtime.settings import ClickHouseSettings
 from sinks.clickhouse.client import StoreError, connect
@@ -33,20 +33,28 @@ class Job(Protocol):
 class Pace:
     """Shortest and longest rest between two runs, in seconds.
 
-    A run that took long is followed by a rest `times` as long: it shares the machine with the ingestion.
+    A run that took long is followed by a rest `times` as long: it shares the machine with the ingestion. While rows
+    wait for the store in great number it is `behind` at least, so that what is derived does not keep them waiting.
     """
 
     shortest: float
     times: float
     longest: float
+    behind: float = 0.0
 
     def rest_seconds(self, run_seconds: float) -> float:
         """How long to rest after a run that took so long."""
         return min(max(self.shortest, self.times * run_seconds), self.longest)
 
 
-async def keep_up(
-    settings: ClickHouseSettings, make: Callable[[Client], Job], pace: Pace, complaint: str, is_on_duty: IsOnDuty
+async def keep_up(  # noqa: PLR0913 - each of them differs from job to job
+    settings: ClickHouseSettings,
+    make: Callable[[Client], Job],
+    pace: Pace,
+    complaint: str,
+    is_on_duty: IsOnDuty,
+    *,
+    is_behind: Callable[[], bool] = lambda: False,
 ) -> None:
     """Run the job again and again while on duty, for ever; after a failure, or a pause, one made anew.
 
@@ -72,4 +80,8 @@ async def keep_up(
             if job is not None:
                 job.close()
                 job = None
-        await asyncio.sleep(pace.rest_seconds(time.monotonic() - began))
+        rest = pace.rest_seconds(time.monotonic() - began)
+        await asyncio.sleep(rest)
+        while is_behind() and rest < pace.behind:
+            await asyncio.sleep(LOOK_SECONDS)
+            rest += LOOK_SECONDS

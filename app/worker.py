@@ -48,6 +48,8 @@ BLOCKED_DRAIN_SECONDS = 0.5
 STOP_SECONDS = 3.0
 PRODUCER_STOP_SECONDS = 1.0
 WATCH_SECONDS = 0.2
+BEHIND_SHARE = 8
+"""Rows are many, and their events not of this moment, if they fill such a part of the backlog."""
 LONGEST_STOP_SECONDS = 8.0
 """With the end of the web views a worker has left within 10 s; what it has not committed is read again."""
 
@@ -199,11 +201,14 @@ class Worker:
         def is_on_duty() -> bool:
             return FIRST_PARTITION in parts.counters.loaded_partitions
 
+        def is_behind() -> bool:
+            return parts.writer.backlog_bytes > self.settings.clickhouse.backlog_bytes // BEHIND_SHARE
+
         async with asyncio.TaskGroup() as group:
             group.create_task(parts.writer.run())
             group.create_task(keep_names(self.settings, self.telemetry))
             group.create_task(keep_snapshots(self.settings, self.clock, self.telemetry, is_on_duty))
-            group.create_task(keep_artifacts(self.settings, is_on_duty))
+            group.create_task(keep_artifacts(self.settings, is_on_duty, is_behind))
             group.create_task(delete_old_artifacts(self.settings, self.clock, is_on_duty))
             group.create_task(remove_copies(self.settings, is_on_duty))
             group.create_task(keep_minutes(self.settings, self.clock, is_on_duty))

@@ -36,11 +36,12 @@ class Task(msgspec.Struct):
 
 
 class Sample(msgspec.Struct, rename="camel"):
-    """The state of a run some seconds after its start; `rss_bytes` is the memory of the process at that moment."""
+    """The state of a run some seconds after its start: memory of the process, and ids in its duplicate filter."""
 
     seconds: float
     events: int
     rss_bytes: int
+    remembered_ids: int
 
 
 class Result(msgspec.Struct):

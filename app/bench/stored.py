@@ -162,7 +162,7 @@ class StoredTelemetry(LapTelemetry):
 
     def __init__(self, lap: Lap) -> None:
         super().__init__(lap)
-        self.rows = 0
+        self.rows = self.ids = 0
         self.samples: list[Sample] = []
 
     def events_counted(self, accepted: int, duplicates: int, late: int) -> None:
@@ -170,6 +170,11 @@ class StoredTelemetry(LapTelemetry):
         super().events_counted(accepted, duplicates, late)
         self.lap.start()
         self._look()
+
+    def remembered_ids(self, count: int) -> None:
+        """Ids in the duplicate filter."""
+        super().remembered_ids(count)
+        self.ids = count
 
     def rows_stored(self, count: int, seconds: float) -> None:
         """ClickHouse confirmed rows."""
@@ -180,7 +185,7 @@ class StoredTelemetry(LapTelemetry):
     def _look(self) -> None:
         is_done = self.seen >= self.lap.events and self.rows >= self.accepted
         if is_done or self.lap.elapsed >= SAMPLE_SECONDS * (len(self.samples) + 1):
-            self.samples.append(Sample(self.lap.elapsed, self.rows, rss_bytes()))
+            self.samples.append(Sample(self.lap.elapsed, self.rows, rss_bytes(), self.ids))
         if is_done:
             self.finish(msgspec.structs.replace(self.lap.result(self.accepted), samples=self.samples))
 

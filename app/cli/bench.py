@@ -99,8 +99,8 @@ def _print_stores(report: StoreReport) -> None:
 def _print_samples(summary: StoreSummary) -> None:
     speed = f"{summary.rows_per_second:,.0f} events/s"
     typer.echo(f"{summary.title}: {summary.events:,} events in {summary.seconds:.1f} s, {speed}")
-    rows = [(f"{at.seconds:.0f}", at.events, f"{at.rss_bytes / MIB:.0f}") for at in summary.samples]
-    print_table("Rows stored and memory of the process", ("s", "rows", "MiB"), rows)
+    rows = [(f"{at.seconds:.0f}", at.events, f"{at.rss_bytes / MIB:.0f}", at.remembered_ids) for at in summary.samples]
+    print_table("Rows stored, memory of the process, ids in its duplicate filter", ("s", "rows", "MiB", "ids"), rows)
 
 
 def _store_row(summary: StoreSummary) -> list[object]:

@@ -31,6 +31,8 @@ PAGE_HEADERS: Final = {
 REVALIDATE: Final = "no-cache"
 FOR_EVER: Final = "public, max-age=31536000, immutable"
 PAGE: Final = "index.html"
+VIEWS: Final = ("overview", "artifacts", "artifact", "metrics", "events", "pipeline", "stage")
+"""As in `js/address.js`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +55,7 @@ class PageFiles:
 
 
 @routes.get("/")
-@routes.get("/view/{view}")
+@routes.get(f"/view/{{view:{'|'.join(VIEWS)}}}")
 async def page(request: web.Request) -> web.StreamResponse:
     """The live page; which view it shows is read from its address by the page itself."""
     return _answer(request, page_files().page, REVALIDATE)

@@ -147,7 +147,10 @@ async def test_files_of_the_page_are_kept_by_browsers_and_asked_for_again_by_the
     assert "immutable" not in (await fetch(worker, of_another_version)).headers["Cache-Control"]
 
 
-@pytest.mark.parametrize("path", ["/static/", "/static/x.js", "/static/0123456789abcdef/../server.py", "/view/a/b"])
+NO_FILES = ["/static/", "/static/x.js", "/static/0123456789abcdef/../server.py", "/view/a/b", "/view/", "/view/event"]
+
+
+@pytest.mark.parametrize("path", NO_FILES)
 async def test_there_is_nothing_beside_the_files_of_the_page(worker: WorkerProcess, path: str) -> None:
     assert (await fetch(worker, path)).status == 404
 

@@ -1,5 +1,7 @@
 """Routes made of questions: ids of any kind, scope, failures, and answers that need not be sent again."""
 
+import re
+from importlib.resources import files
 from typing import Any
 
 import pytest
@@ -152,3 +154,12 @@ async def test_files_of_the_page_come_compressed_to_whom_can_read_them() -> None
             assert packed_headers["Vary"] == headers["Vary"] == "Accept-Encoding"
             known = {"If-None-Match": packed_headers["ETag"], "Accept-Encoding": "gzip"}
             assert (await site.ask(path, headers=known))[:2] == (304, "")
+
+
+async def test_the_page_is_at_the_address_of_each_of_its_views_and_nowhere_else() -> None:
+    script = files("app.web").joinpath("static/js/address.js").read_text()
+    views = re.findall(r'"(\w+)"', re.search(r"VIEWS = \[(.*)\]", script).group(1))  # type: ignore[union-attr]
+    assert len(views) > 5
+    async with served(store=store, catalogue=CATALOGUE) as site:
+        assert {(await site.ask(f"/view/{view}"))[0] for view in views} == {200}
+        assert {(await site.ask(f"/view/{view}"))[0] for view in ("", "x", "event", "events2")} == {404}
