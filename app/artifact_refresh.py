@@ -1,6 +1,6 @@
 """Keeps the table of artifacts up to date with the stored events while a worker runs."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -11,6 +11,7 @@ from app.duty import IsOnDuty
 from app.keeping import Pace, keep_up
 from app.open_artifacts import OpenArtifacts
 from app.runtime.settings import ClickHouseSettings, Settings
+from app.runtime.telemetry import Telemetry
 from sinks.clickhouse.client import DURABLE_INSERT, clear_errors
 
 # A single slow look, such as the first of a cold store, must not leave the table old for a quarter of a minute.
@@ -24,6 +25,9 @@ WIDE_OVERLAP_MS: Final = 120_000
 WIDE_EVERY: Final = 60
 LOOKS_AFTER_CHANGE: Final = 3
 COUNT_BITS: Final = 20
+COUNT_MASK: Final = (1 << COUNT_BITS) - 1
+MOST_EVENTS: Final = 10_000
+"""An id with more events is none of an artifact: some ten belong to one, some hundred after many retries."""
 COLUMNS: Final = ("version", *ArtifactState.__struct_encode_fields__)
 TEXTS: Final = frozenset(
     field.encode_name for field in msgspec.structs.fields(ArtifactState) if field.type == (str | None)
@@ -39,9 +43,11 @@ FROM (SELECT max(version) AS newest, maxIf(version, failedAt IS NOT NULL) AS new
 _NEWEST: Final = "SELECT toUnixTimestamp64Milli(max(last_stored)) FROM hour_activity"
 # Artifacts in the order in which they were stored last, so that the newest row of the table says how far it is.
 _LAST_OF_PAGE: Final = """
-SELECT count(), max((stored_ms, artifactId)) FROM (
-    SELECT toUnixTimestamp64Milli(max(last_stored)) AS stored_ms, artifactId FROM artifact_state
+SELECT count(), max((stored_ms, artifactId)), groupArrayIf(artifactId, size > {most:UInt32}) FROM (
+    SELECT toUnixTimestamp64Milli(max(last_stored)) AS stored_ms, artifactId, sum(length(events)) AS size
+    FROM artifact_state
     WHERE last_stored >= fromUnixTimestamp64Milli({from_ms:Int64}, 'UTC')
+      AND artifactId NOT IN (SELECT artifactId FROM overgrown_artifacts)
     GROUP BY artifactId
     HAVING (stored_ms, artifactId) > ({from_ms:Int64}, {after:String})
     ORDER BY stored_ms, artifactId LIMIT {page:UInt32}
@@ -53,6 +59,7 @@ FROM artifact_state
 WHERE artifactId IN (
     SELECT artifactId FROM artifact_state
     WHERE last_stored >= fromUnixTimestamp64Milli({from_ms:Int64}, 'UTC')
+      AND artifactId NOT IN (SELECT artifactId FROM overgrown_artifacts)
     GROUP BY artifactId
     HAVING (toUnixTimestamp64Milli(max(last_stored)), artifactId) > ({from_ms:Int64}, {after:String})
        AND (toUnixTimestamp64Milli(max(last_stored)), artifactId) <= ({to_ms:Int64}, {last:String})
@@ -66,8 +73,9 @@ _histories: Final = msgspec.json.Decoder(dict[str, ArtifactEvent])
 class ArtifactRefresh:
     """Brings the table up to date; any number of them at once write the same rows."""
 
-    def __init__(self, client: Client, settings: ClickHouseSettings) -> None:
+    def __init__(self, client: Client, settings: ClickHouseSettings, telemetry: Telemetry | None = None) -> None:
         self._client = client
+        self._telemetry = telemetry or Telemetry()
         self._settings = settings
         self._open = OpenArtifacts(client)
         self._done_ms: int | None = None
@@ -90,6 +98,7 @@ class ArtifactRefresh:
             self._open.start()
             written = 0
             for rows, stored_ms in self._pages(max(0, self._done_ms - overlap_ms)):
+                self._give_up([row[1] for row in rows if row[0] & COUNT_MASK > MOST_EVENTS])
                 if rows:
                     self._client.insert("artifact_rows", rows, column_names=COLUMNS, settings=DURABLE_INSERT)
                     self._open.take(dict(zip(COLUMNS, row, strict=True)) for row in rows)
@@ -115,13 +124,21 @@ class ArtifactRefresh:
     def _moment(self, statement: str) -> int:
         return int(self._client.query(statement).result_rows[0][0] or 0)
 
+    def _give_up(self, artifact_ids: Sequence[str]) -> None:
+        """Keep no state of these ids from now on: reading it would fail one day, for all artifacts."""
+        if artifact_ids:
+            rows = [[artifact_id] for artifact_id in artifact_ids]
+            self._client.insert("overgrown_artifacts", rows, column_names=["artifactId"], settings=DURABLE_INSERT)
+            self._telemetry.artifacts_overgrown(artifact_ids, MOST_EVENTS)
+
     def _pages(self, from_ms: int) -> Iterator[tuple[list[list[Any]], int]]:
         """Rows of the artifacts stored from then on, and when the last of them was stored, page by page."""
         found, to_ms, last = PAGE, from_ms, ""
         while found == PAGE:
             bounds: dict[str, Any] = {"from_ms": to_ms, "after": last}
-            result = self._client.query(_LAST_OF_PAGE, parameters=bounds | {"page": PAGE}).result_rows
-            found, (to_ms, last) = result[0]
+            asked = bounds | {"page": PAGE, "most": MOST_EVENTS}
+            [(found, (to_ms, last), overgrown)] = self._client.query(_LAST_OF_PAGE, parameters=asked).result_rows
+            self._give_up(overgrown)
             if found:
                 rows = self._client.query(_PAGE, parameters=bounds | {"to_ms": to_ms, "last": last}).result_rows
                 yield (
@@ -140,10 +157,12 @@ def refreshed_row(artifact_id: str, stored_ms: int, history: str) -> list[Any]:
     shown = [
         "" if value is None and column in TEXTS else value for column, value in zip(COLUMNS[1:], values, strict=True)
     ]
-    return [stored_ms << COUNT_BITS | min(len(events), (1 << COUNT_BITS) - 1), *shown]
+    return [stored_ms << COUNT_BITS | min(len(events), COUNT_MASK), *shown]
 
 
-async def keep_artifacts(settings: Settings, is_on_duty: IsOnDuty, is_behind: Callable[[], bool]) -> None:
+async def keep_artifacts(
+    settings: Settings, telemetry: Telemetry, is_on_duty: IsOnDuty, is_behind: Callable[[], bool]
+) -> None:
     """Write the state of every artifact soon after its events are stored, while on duty, for ever.
 
     While ClickHouse does not answer nothing is lost: the next run begins where the last one ended.
@@ -151,5 +170,10 @@ async def keep_artifacts(settings: Settings, is_on_duty: IsOnDuty, is_behind: Ca
     store = settings.clickhouse
     complaint = "Artifacts not brought up to date, trying again"
     await keep_up(
-        store, lambda client: ArtifactRefresh(client, store), PACE, complaint, is_on_duty, is_behind=is_behind
+        store,
+        lambda client: ArtifactRefresh(client, store, telemetry),
+        PACE,
+        complaint,
+        is_on_duty,
+        is_behind=is_behind,
     )

@@ -208,7 +208,7 @@ class Worker:
             group.create_task(parts.writer.run())
             group.create_task(keep_names(self.settings, self.telemetry))
             group.create_task(keep_snapshots(self.settings, self.clock, self.telemetry, is_on_duty))
-            group.create_task(keep_artifacts(self.settings, is_on_duty, is_behind))
+            group.create_task(keep_artifacts(self.settings, self.telemetry, is_on_duty, is_behind))
             group.create_task(delete_old_artifacts(self.settings, self.clock, is_on_duty))
             group.create_task(remove_copies(self.settings, is_on_duty))
             group.create_task(keep_minutes(self.settings, self.clock, is_on_duty))

@@ -12,6 +12,7 @@ from app.queries.query import Query
 from app.queries.statements import statement
 from app.queries.stored_event import StoredEvent, stored_event
 
+MOST_EVENTS: Final = 1000
 RETRY_TYPES: Final = ("retry_initiated", "retry_succeeded", "retry_failed")
 
 
@@ -22,10 +23,11 @@ class ArtifactParameters(Parameters, frozen=True, kw_only=True):
 
 
 class Timeline(Answer, frozen=True, kw_only=True):
-    """All events of one artifact, oldest first; empty for an unknown one."""
+    """Events of one artifact, oldest first, none for an unknown one; `truncated` is true if later ones are left out."""
 
     artifact_id: str
     events: list[StoredEvent]
+    truncated: bool
 
 
 class Retry(Answer, frozen=True, kw_only=True):
@@ -40,21 +42,26 @@ class Retry(Answer, frozen=True, kw_only=True):
 
 
 class Retries(Answer, frozen=True, kw_only=True):
-    """The retries of one artifact, oldest first."""
+    """Retries of one artifact, oldest first. `truncated` is true if later ones are left out."""
 
     artifact_id: str
     retries: list[Retry]
+    truncated: bool
 
 
 def timeline(client: Client, parameters: ArtifactParameters, now_ms: int) -> Timeline:
-    """All visible events of the artifact, ascending by time, then by event id."""
-    return Timeline(artifact_id=parameters.artifact_id, events=_events(client, parameters, (), now_ms))
+    """Visible events of the artifact, ascending by time, then by event id."""
+    events = _events(client, parameters, (), now_ms)
+    return Timeline(
+        artifact_id=parameters.artifact_id, events=events[:MOST_EVENTS], truncated=len(events) > MOST_EVENTS
+    )
 
 
 def retries(client: Client, parameters: ArtifactParameters, now_ms: int) -> Retries:
     """The artifact's retry events as steps."""
     events = _events(client, parameters, RETRY_TYPES, now_ms)
-    return Retries(artifact_id=parameters.artifact_id, retries=[_retry(event) for event in events])
+    steps = [_retry(event) for event in events[:MOST_EVENTS]]
+    return Retries(artifact_id=parameters.artifact_id, retries=steps, truncated=len(events) > MOST_EVENTS)
 
 
 def _events(client: Client, parameters: ArtifactParameters, types: Sequence[str], now_ms: int) -> list[StoredEvent]:
@@ -65,6 +72,7 @@ def _events(client: Client, parameters: ArtifactParameters, types: Sequence[str]
             "artifact_id": parameters.artifact_id,
             "organization_id": parameters.organization_id or "",
             "types": list(types),
+            "most": MOST_EVENTS,
         },
     ).named_results()
     return [stored_event(row) for row in rows]
@@ -86,7 +94,7 @@ TIMELINE: Final = Query(
     name="timeline",
     path="/api/v1/artifacts/{artifactId}/timeline",
     summary="Everything that happened to one artifact",
-    description="All events of the artifact that are still kept, oldest first.",
+    description="Events of the artifact that are still kept, oldest first, at most 1,000; for more ask for its events.",
     parameters=ArtifactParameters,
     answer=Timeline,
     run=timeline,
@@ -97,7 +105,7 @@ RETRIES: Final = Query(
     name="retries",
     path="/api/v1/artifacts/{artifactId}/retries",
     summary="Retries of one artifact",
-    description="Requested retries and how they ended, oldest first.",
+    description="Requested retries and how they ended, oldest first, at most 1,000.",
     parameters=ArtifactParameters,
     answer=Retries,
     run=retries,

@@ -10,3 +10,4 @@ WHERE artifactId = {artifact_id:String}
   AND (empty({types:Array(String)}) OR eventType IN {types:Array(String)})
 ORDER BY timestamp, id, log_order DESC
 LIMIT 1 BY id
+LIMIT {most:UInt32} + 1

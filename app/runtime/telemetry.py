@@ -3,7 +3,7 @@
 Labels are bounded: partitions, reasons, error codes. Ids and organisations never become labels.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -16,6 +16,7 @@ log = structlog.get_logger(__name__)
 
 disable_created_metrics()  # type: ignore[no-untyped-call]  # twice the series, nothing that anybody reads
 
+SHOWN_IDS, SHOWN_CHARACTERS = 3, 100
 SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
 
@@ -66,6 +67,9 @@ class Telemetry:
         self._names = self._counter("voicemon_organization_names", "Records with names of organisations stored")
         self._bad_names = self._counter(
             "voicemon_organization_names_rejected", "Records of voice-organizations that name no organisation"
+        )
+        self._overgrown = self._counter(
+            "voicemon_overgrown_artifacts", "Artifact ids with more events than an artifact can have, given up"
         )
         self._oldest_event = self._gauge(
             "voicemon_oldest_event_age_seconds",
@@ -189,6 +193,17 @@ class Telemetry:
         """A record of `voice-organizations` is left out."""
         self._bad_names.inc()
         log.warning("A record names no organisation", partition=partition, offset=offset, reason=reason)
+
+    def artifacts_overgrown(self, artifact_ids: Sequence[str], most_events: int) -> None:
+        """So many events carry these ids that no state of them is kept any more."""
+        self._overgrown.inc(len(artifact_ids))
+        log.error(
+            "An artifact id is on more events than an artifact can have, so its state is kept no more; "
+            "have the publisher send the ids of its artifacts",
+            artifact_ids=[artifact_id[:SHOWN_CHARACTERS] for artifact_id in artifact_ids[:SHOWN_IDS]],
+            count=len(artifact_ids),
+            most_events=most_events,
+        )
 
     def retention_seen(self, oldest_event_age_seconds: float, ttl_lag_seconds: float) -> None:
         """What lies on disk was looked at."""

@@ -41,6 +41,7 @@ BY_ARTIFACT: Final = (
     "artifact_marks",
     "late_artifacts",
     "artifact_state",
+    "overgrown_artifacts",
     "artifact_rows",
     "artifacts_by_creation",
     "artifacts_by_failure",

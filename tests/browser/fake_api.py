@@ -232,9 +232,9 @@ async def artifact(request: web.Request) -> web.Response:
 async def of_artifact(request: web.Request) -> web.Response:
     found = [e for e in request.app[WORLD].events if e.get("artifactId") == request.match_info["id"]]
     if request.match_info["what"] == "timeline":
-        return web.json_response({"events": found})
+        return web.json_response({"events": found, "truncated": False})
     rows = [{**e, **e.get("metadata", {})} for e in found if e["eventType"].startswith("retry_")]
-    return web.json_response({"retries": rows})
+    return web.json_response({"retries": rows, "truncated": False})
 
 
 @routes.get("/api/v1/stages")

@@ -61,6 +61,7 @@ def filled(store: Client, settings: Settings) -> Client:
     names = [[GONE, "Gone", 3, 0], [STAYS, "Stays", 4, 0]]
     store.insert("organization_names", names, column_names=["organizationId", "name", "source_offset", "is_deleted"])
     compute(store, settings)
+    store.command("INSERT INTO overgrown_artifacts (artifactId) SELECT artifactId FROM artifact_rows")
     return store
 
 

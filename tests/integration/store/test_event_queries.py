@@ -1,5 +1,6 @@
 """Lists of events over the sample log, against its expected results."""
 
+import uuid
 from typing import Any
 
 import msgspec
@@ -94,3 +95,20 @@ def test_a_page_is_full_where_an_event_has_more_copies_than_it_has_rows(store: C
             break
         parameters = msgspec.structs.replace(parameters, cursor=answer.continue_cursor)
     assert found == newest_first(lines)
+
+
+def test_a_timeline_of_more_events_than_an_artifact_has_is_cut_and_says_so(
+    store: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.queries.timeline.MOST_EVENTS", 3)
+    own, tried = ArtifactParameters(artifact_id="art_1"), "retry_initiated"
+    for count, is_cut in ((3, False), (4, True)):
+        lines = [
+            event_line(number, eventId=str(uuid.UUID(int=number)), timestamp=NOW - 10 + number, eventType=tried)
+            for number in range(count)
+        ]
+        insert(store, lines)
+        shown, steps = timeline(store, own, NOW), retries(store, own, NOW)
+        assert [event.timestamp for event in shown.events] == [NOW - 10, NOW - 9, NOW - 8]
+        assert [step.timestamp for step in steps.retries] == [NOW - 10, NOW - 9, NOW - 8]
+        assert (shown.truncated, steps.truncated) == (is_cut, is_cut)

@@ -52,8 +52,13 @@ function step(event, before) {
     h("details", { class: "as-table", "data-keep": event.eventId }, h("summary", { "data-focus": `json-${event.eventId}` }, "Whole event"), whole(event)));
 }
 
-function steps(events) {
-  return h("ol", { class: "timeline" }, events.map((event, index) => step(event, events[index - 1])));
+function steps({ events, truncated }) {
+  const list = h("ol", { class: "timeline" }, events.map((event, index) => step(event, events[index - 1])));
+  return truncated ? h("div", {}, list, cut(events.length)) : list;
+}
+
+function cut(shown) {
+  return h("p", { class: "quiet" }, `Only the first ${count(shown)} are shown: so many do not belong to one artifact. “Its events” lists all.`);
 }
 
 function retryRow(retry) {
@@ -85,8 +90,8 @@ export function artifact({ live, query }) {
   });
   const timeline = new Panel({
     title: "Timeline", note: "All its events, oldest first; events are kept for 48 hours", everyMs: REFRESH_MS, skeleton: 8,
-    load: async (signal) => (await ask.timeline({ id: name }, signal)).events,
-    isEmpty: (events) => !events.length, empty: "No event of this artifact in the last 48 hours.", render: steps,
+    load: (signal) => ask.timeline({ id: name }, signal), isEmpty: ({ events }) => !events.length,
+    empty: "No event of this artifact in the last 48 hours.", render: steps,
   });
   const retries = new Panel({
     title: "Retry history", everyMs: REFRESH_MS, load: async (signal) => (await ask.retries({ id: name }, signal)).retries,
