@@ -86,8 +86,8 @@ class ClickHouseSettings(_Group):
     readonly_password: SecretStr = Field(SecretStr("voicemon"), description="password of the read-only user")
     database: str = Field("voicemon", pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", description="database that holds all tables")
     request_timeout_seconds: float = Field(30.0, gt=0, description="deadline of one request")
-    batch_rows: int = Field(50_000, ge=1, description="most rows in one insert")
-    batch_bytes: int = Field(16_000_000, ge=1024, description="most bytes in one insert")
+    batch_rows: int = Field(100_000, ge=1, description="most rows in one insert")
+    batch_bytes: int = Field(32_000_000, ge=1024, description="most bytes in one insert")
     batch_seconds: float = Field(1.0, gt=0, description="longest wait before an insert")
     backlog_bytes: int = Field(
         512 * MIB, ge=MIB, description="unstored rows kept while ClickHouse is away; then partitions pause"
