@@ -8,6 +8,7 @@ from app.runtime.settings import Settings
 from app.runtime.telemetry import Telemetry
 from app.web.contract import TableInfo, TablePartition
 from tables.counters import CountersTable
+from tables.partition_counters import MOST_ORGANIZATIONS
 
 
 class LiveWorker:
@@ -178,6 +179,7 @@ class LiveWorker:
         self._telemetry.backlog(writer.backlog_bytes, (self.now_ms() - since) / 1000 if since is not None else 0.0)
         self._telemetry.paused_for_rejects(bool(self._parts.ingest.pause.reason))
         self._telemetry.remembered_ids(len(self._parts.seen))
+        self._telemetry.windows_full(self._parts.counters.full_windows(), MOST_ORGANIZATIONS)
 
     def _progress(self) -> dict[int, Progress]:
         app = self._running().app

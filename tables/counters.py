@@ -114,6 +114,21 @@ class CountersTable(StateTable):
                         result[index] += sum(cell.minutes[first + index : end : WIDTH])
         return result
 
+    def leaves_out(self, organization_id: str | None, from_ms: int) -> bool:
+        """True if counters of an organisation, in windows that end after a time, may lack events.
+
+        Those were counted for the platform only, because other organisations had filled the window.
+        """
+        return organization_id is not None and any(
+            hour + HOUR_MS > from_ms and state.leaves_out(organization_id, hour)
+            for state in self._partitions.values()
+            for hour in state.hours
+        )
+
+    def full_windows(self) -> set[tuple[int, int]]:
+        """Partitions and window starts with as many organisations as are counted one by one."""
+        return {(number, hour) for number, state in self._partitions.items() for hour in state.full_hours()}
+
     def refused(self, organization_id: str | None, window_start_ms: int) -> list[int]:
         """By counter, how many of the events counted in a window have no row, because the store refused it."""
         cells = [state.hours.get(window_start_ms, {}).get(organization_id) for state in self._partitions.values()]

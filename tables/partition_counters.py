@@ -28,6 +28,9 @@ from tables.cells import (
 HEARTBEAT_MS = 1000
 """A partition without events is logged this often, so that other workers know how current its figures are."""
 
+MOST_ORGANIZATIONS = 20_000
+"""Counted one by one in an hour of a partition, the first ones in its log; all others count for the platform only."""
+
 Place = tuple[str | None, int, tuple[int, ...]]
 """Organisation, minute number since the epoch, counter indexes."""
 
@@ -115,6 +118,8 @@ class PartitionCounters:
                 cells = self.hours.setdefault(hour, {})
             cell = cells.get(scope)
             if cell is None:
+                if scope is not None and _is_full(cells):
+                    continue
                 cell = cells[scope] = Cell(self._cell_key(scope, hour))
             if last_offset > cell.offset:
                 minutes = cell.minutes
@@ -123,6 +128,15 @@ class PartitionCounters:
                 if not cell.is_dirty:
                     cell.is_dirty = True
                     self._dirty[scope, hour] = None
+
+    def full_hours(self) -> list[int]:
+        """Windows with as many organisations as are counted one by one."""
+        return [hour for hour, cells in self.hours.items() if _is_full(cells)]
+
+    def leaves_out(self, organization_id: str, hour: int) -> bool:
+        """True if events of the organisation in a window may have been counted for the platform only."""
+        cells = self.hours.get(hour, {})
+        return organization_id not in cells and _is_full(cells)
 
     def mark_refused(self, organization_id: str | None, timestamp_ms: int, indexes: Sequence[int], offset: int) -> None:
         """Mark the counters that hold an event without a row, because the store refused it; in log order.
@@ -278,3 +292,7 @@ class PartitionCounters:
             self.hours.pop(hour, None)
         if not self.hours:
             self._given_up_at = -1
+
+
+def _is_full(cells: Mapping[str | None, Cell]) -> bool:
+    return len(cells) - (None in cells) >= MOST_ORGANIZATIONS

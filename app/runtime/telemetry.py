@@ -68,6 +68,10 @@ class Telemetry:
         self._bad_names = self._counter(
             "voicemon_organization_names_rejected", "Records of voice-organizations that name no organisation"
         )
+        self._full = self._gauge(
+            "voicemon_full_windows", "Hours of partitions with as many organisations as are counted one by one"
+        )
+        self._known_full: set[tuple[int, int]] = set()
         self._overgrown = self._counter(
             "voicemon_overgrown_artifacts", "Artifact ids with more events than an artifact can have, given up"
         )
@@ -170,6 +174,19 @@ class Telemetry:
     def remembered_ids(self, count: int) -> None:
         """Size of the duplicate filter."""
         self._remembered.set(count)
+
+    def windows_full(self, windows: set[tuple[int, int]], most_organizations: int) -> None:
+        """Partitions and window starts in which further organisations are counted for the platform only."""
+        self._full.set(len(windows))
+        for partition, window_ms in sorted(windows - self._known_full):
+            log.error(
+                "Too many organisations in an hour: further ones are counted for the platform only; "
+                "have the publisher send the ids of organisations",
+                partition=partition,
+                window_start=window_ms,
+                most_organizations=most_organizations,
+            )
+        self._known_full = windows
 
     def paused_for_rejects(self, is_paused: bool) -> None:
         """Whether too many refused records hold the worker back."""

@@ -2,6 +2,7 @@
 
 from aiohttp import web
 
+from app.domain.windows import HOUR_MS
 from app.queries.realtime import real_time_metrics
 from app.web.contract import WorkerView
 from app.web.guard import scope_of, scoped
@@ -23,7 +24,15 @@ async def realtime(request: web.Request) -> web.Response:
 def live_figures(worker: WorkerView, organization_id: str | None, stale_ms: int) -> dict[str, object]:
     """The live counters with their age. Raises ApiError 503 while they are not complete."""
     age = freshness(worker, stale_ms)
+    check_counted(worker, organization_id, worker.now_ms() - HOUR_MS)
     return {**real_time_metrics(worker.counters, organization_id, worker.now_ms()), **age}
+
+
+def check_counted(worker: WorkerView, organization_id: str | None, from_ms: int) -> None:
+    """Raise ApiError 503 if live figures of the organisation may lack events from then on."""
+    if worker.counters.leaves_out(organization_id, from_ms):
+        text = "too many organisations had events in an hour: those of this one were counted for the platform only"
+        raise ApiError(503, "not_counted", text)
 
 
 def freshness(worker: WorkerView, stale_ms: int) -> dict[str, object]:

@@ -14,7 +14,7 @@ from app.queries.realtime import TRAILING_MINUTES, CounterTotals
 from app.web.api import parse
 from app.web.guard import asked_by_staff, scoped, wants_page
 from app.web.keys import STALE_MS, WORKER
-from app.web.metrics import freshness
+from app.web.metrics import check_counted, freshness
 from app.web.pages import render
 from app.web.parameters import CountersParameters, TablesParameters
 from app.web.responses import ApiError, json_response
@@ -70,6 +70,7 @@ async def counters(request: web.Request) -> web.Response:
     asked = parse(request, CountersParameters, from_form=True)
     worker = request.app[WORKER]
     age = freshness(worker, request.app[STALE_MS])
+    check_counted(worker, asked.organization_id, 0)
     table = worker.counters
     views = table.partition_views()
     rows = _rows(table, asked, [view.partition for view in views])

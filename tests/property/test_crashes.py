@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import patch
 
 from faust.types import TP
 from hypothesis import given, settings
@@ -14,6 +15,8 @@ from hypothesis import strategies as st
 
 from agents.ingest_events import Ingest
 from agents.reject_pause import RejectPause
+from app.audit.partition_recount import PartitionRecount, Rules
+from app.audit.report import PartitionFigures
 from app.domain.counters import COUNTER_TYPES
 from app.domain.events import AgeLimits
 from app.domain.recount import LogRecord, hourly_counters, recount
@@ -191,6 +194,24 @@ def test_a_clean_restart_gives_the_counters_of_one_pass(log: list[Any], data: st
     again = Worker(worker.changelogs, Letters(), Rows())
     assert figures(again.counters) == figures(worker.counters) == figures(one_pass(log).counters)
     assert again.counters.cutoff_ms == worker.counters.cutoff_ms
+
+
+@settings(max_examples=200, deadline=None)
+@given(logs(), st.integers(1, 2), st.data())
+def test_the_same_organisations_are_left_out_after_any_crash(log: list[Any], most: int, data: st.DataObject) -> None:
+    with patch("tables.partition_counters.MOST_ORGANIZATIONS", most):
+        once, worker = one_pass(log), run_with_crashes(log, data)
+        worker.flush()
+        again = Worker(worker.changelogs, Letters(), Rows())
+        assert figures(again.counters) == figures(worker.counters) == figures(once.counters)
+        assert again.counters.full_hours() == worker.counters.full_hours()
+    with patch("app.audit.partition_recount.MOST_ORGANIZATIONS", most):
+        told = PartitionRecount(PartitionFigures(0, None), Rules(LIMITS, RETENTION_MS, 96 * HOUR_MS))
+        for record in log:
+            told.take(LogRecord(0, record.offset, record.timestamp, None, record.value))
+    width = range(len(COUNTER_TYPES))
+    counted = {(*at, index): values[index] for at, values in figures(once.counters).items() for index in width}
+    assert {at: value for at, value in counted.items() if value} == told.counters
 
 
 @settings(max_examples=100, deadline=None)

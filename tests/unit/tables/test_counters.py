@@ -367,3 +367,19 @@ def test_a_cell_that_is_ahead_of_the_others_is_logged_with_its_own_offset() -> N
         if value is not None
     }
     assert offsets == {"a": 300, None: 300, "b": 2}
+
+
+def test_organisations_beyond_the_bound_count_for_the_platform_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tables.partition_counters.MOST_ORGANIZATIONS", 2)
+    state = counters()
+    state.apply({("a", MINUTE, RECEIVED): 1, (None, MINUTE, RECEIVED): 1}, 0)
+    assert not state.full_hours()
+    state.apply({("b", MINUTE, RECEIVED): 1, ("c", MINUTE, RECEIVED): 5, ("c", MINUTE + 60, RECEIVED): 1}, 1)
+    state.apply({("a", MINUTE, RECEIVED): 1}, 2)
+    assert [total(state, scope, HOUR) for scope in ("a", "b", "c", None)] == [2, 1, 0, 9]
+    assert total(state, "c", HOUR + HOUR_MS) == 1
+    assert state.full_hours() == [HOUR]
+    assert [state.leaves_out(scope, HOUR) for scope in ("a", "b", "c", "never seen")] == [False, False, True, True]
+    assert not state.leaves_out("never seen", HOUR + HOUR_MS)
+    state.mark_refused("c", HOUR, RECEIVED, 1)
+    assert restored(changes_of(state)).full_hours() == [HOUR]

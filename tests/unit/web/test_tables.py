@@ -1,5 +1,7 @@
 """Table views."""
 
+import pytest
+
 from app.domain.counters import COUNTER_TYPES
 from app.domain.windows import HOUR_MS, MINUTE_MS
 from tests.web_monitor import NOW_MS, ONE, OTHER, OWN, STAFF, TOKENS, MadeUpWorker, served
@@ -54,6 +56,18 @@ async def test_the_last_hour_is_told_minute_by_minute() -> None:
         assert minutes["counters"]["failures_1h"][0] == 2
         one = (await site.ask("/tables/counters/", headers={}, params={"organizationId": ONE}))[1]["minutes"]
         assert sum(one["counters"]["artifacts_received_1h"]) == 3
+
+
+async def test_figures_that_may_lack_events_are_not_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    worker = counted()
+    monkeypatch.setattr("tables.partition_counters.MOST_ORGANIZATIONS", 2)
+    async with served(worker, web={"tokens": TOKENS}) as site:
+        for path in ("/tables/counters/", "/api/v1/metrics/realtime"):
+            for organization in (ONE, OTHER):
+                assert (await site.ask(f"{path}?organizationId={organization}", STAFF))[0] == 200
+            status, body, _ = await site.ask(f"{path}?organizationId=another", STAFF)
+            assert (status, body["error"]["code"]) == (503, "not_counted")
+            assert (await site.ask(path, STAFF))[0] == 200
 
 
 async def test_the_page_works_without_a_script() -> None:
