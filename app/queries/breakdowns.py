@@ -9,7 +9,7 @@ from msgspec import UNSET, UnsetType
 from app.domain.event_types import Stage
 from app.domain.rollups import PERIOD_MS
 from app.domain.windows import DAY_MS, window_start_ms
-from app.queries.fields import Answer, PeriodType, PeriodTypeField, RangeParameters
+from app.queries.fields import Answer, OrganizationLimitField, PeriodType, PeriodTypeField, RangeParameters
 from app.queries.history import VIEWS, Snapshot, historical_metrics, mean_latency
 from app.queries.query import Query
 from app.queries.statements import statement
@@ -59,6 +59,12 @@ class History(SnapshotAnswer, frozen=True, kw_only=True):
     snapshots: list[Snapshot]
 
 
+class OrganizationsParameters(SnapshotParameters, frozen=True, kw_only=True):
+    """Which snapshots, and of how many organisations."""
+
+    limit: OrganizationLimitField = 5000
+
+
 class StageFigures(Answer, frozen=True, kw_only=True):
     """One stage: `count` are its outcomes, `avg_latency` is in milliseconds over its samples."""
 
@@ -90,9 +96,10 @@ class OrganizationFigures(Answer, frozen=True, kw_only=True):
 
 
 class Organizations(SnapshotAnswer, frozen=True, kw_only=True):
-    """Organisations, the one that received most first."""
+    """Organisations, the one that received most first; `truncated` is true if there are more than were asked for."""
 
     organizations: list[OrganizationFigures]
+    truncated: bool
 
 
 def history(client: Client, parameters: SnapshotParameters, now_ms: int) -> History:
@@ -107,7 +114,7 @@ def stages(client: Client, parameters: SnapshotParameters, now_ms: int) -> Stage
     return Stages(**about, stages=[_stage(stage, rows) for stage in LABELS] if rows else [])
 
 
-def organizations(client: Client, parameters: SnapshotParameters, now_ms: int) -> Organizations:
+def organizations(client: Client, parameters: OrganizationsParameters, now_ms: int) -> Organizations:
     """Volume, cost, latency and failure rate of each organisation over the range."""
     about = _about(client, parameters, now_ms)
     start_ms, end_ms = parameters.window(now_ms)
@@ -118,10 +125,12 @@ def organizations(client: Client, parameters: SnapshotParameters, now_ms: int) -
             "start_ms": start_ms,
             "end_ms": end_ms,
             "organization_id": parameters.organization_id or "",
+            "limit": parameters.limit,
         },
     )
     found = [msgspec.convert(row, OrganizationFigures) for row in result.named_results()]
-    return Organizations(**about, organizations=found)
+    limit = parameters.limit
+    return Organizations(**about, organizations=found[:limit], truncated=len(found) > limit)
 
 
 def _rows(client: Client, parameters: SnapshotParameters, now_ms: int) -> list[Snapshot]:
@@ -191,8 +200,8 @@ ORGANIZATIONS: Final = Query(
     name="organizations",
     path="/api/v1/organizations",
     summary="Figures of each organisation",
-    description="Volume, cost, latency and failure rate of each organisation, from snapshots.",
-    parameters=SnapshotParameters,
+    description="Volume, cost, latency and failure rate of the organisations that received most, from snapshots.",
+    parameters=OrganizationsParameters,
     answer=Organizations,
     run=organizations,
     rows="organizations",

@@ -9,6 +9,7 @@ from app.domain.event_types import ArtifactStatus, EventType, Stage
 
 MAX_EVENTS: Final = 500
 MAX_ARTIFACTS: Final = 200
+MAX_ORGANIZATIONS: Final = 20_000
 # ClickHouse's DateTime64 ends here.
 LATEST_MS: Final = 4_102_444_800_000
 TIME: Final = "time"
@@ -38,6 +39,7 @@ EndField = Annotated[int, _time("Latest time, included")]
 SinceField = Annotated[int, _time("Only what failed at this time or later")]
 EventLimitField = Annotated[int, Meta(ge=1, le=MAX_EVENTS, description="Most rows of one answer.")]
 ArtifactLimitField = Annotated[int, Meta(ge=1, le=MAX_ARTIFACTS, description="Most rows of one answer.")]
+OrganizationLimitField = Annotated[int, Meta(ge=1, le=MAX_ORGANIZATIONS, description="Most rows of the answer.")]
 CursorField = Annotated[
     str,
     Meta(

@@ -19,3 +19,4 @@ FROM (
 ) AS figures
 LEFT JOIN (SELECT organizationId AS known_id, name FROM organization_names FINAL) AS known ON known_id = organizationId
 ORDER BY artifactsReceived DESC, organizationId
+LIMIT {limit:UInt32} + 1

@@ -161,7 +161,7 @@ async def organizations(request: web.Request) -> web.Response:
         kept = ("artifactsReceived", "artifactsCompleted", "artifactsFailed", "totalAICost")
         rates = {"avgLatency": row["avgEndToEndLatency"], "failureRate": row["overallFailureRate"]}
         found.append({"organizationId": name, "orgName": title, **{key: row[key] for key in kept}, **rates})
-    return web.json_response({"organizations": found})
+    return web.json_response({"organizations": found, "truncated": False})
 
 
 @routes.get("/api/v1/metrics/history")

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from app.queries.artifacts import StuckParameters, stuck
-from app.queries.breakdowns import SnapshotParameters, organizations
+from app.queries.breakdowns import OrganizationsParameters, organizations
 from app.queries.events import EventsParameters, recent_events
 from app.queries.fields import Parameters
 from app.queries.history import historical_metrics
@@ -178,7 +178,7 @@ def test_closed_periods_equal_the_snapshots(
 
 def test_tables_equal_the_answers_of_the_api(stores: tuple[Store, Store]) -> None:
     store, board = stores[0], Board(stores[0], None)
-    asked_for = SnapshotParameters(start_time=FIRST, end_time=END - 1)
+    asked_for = OrganizationsParameters(start_time=FIRST, end_time=END - 1)
     wanted = [
         (row.org_name if row.organization_id in NAMES else row.organization_id, row.organization_id,
          row.artifacts_received, row.artifacts_completed, row.artifacts_failed)

@@ -10,7 +10,7 @@ from clickhouse_connect.driver.client import Client
 
 from agents.roll_up import RollUp
 from app.domain.recount import recount
-from app.queries.breakdowns import SnapshotParameters, organizations, stages
+from app.queries.breakdowns import OrganizationsParameters, organizations, stages
 from app.runtime.settings import Settings
 from tests.integration.store.rows import insert, line_of
 from tests.sample_log import read_expected, read_log
@@ -39,7 +39,7 @@ def sample_lines() -> list[dict[str, Any]]:
 
 
 def test_breakdowns_are_sums_of_snapshots(store: Client, settings: Settings) -> None:
-    whole = SnapshotParameters(period_type="daily", start_time=FIRST, end_time=NOW)
+    whole = OrganizationsParameters(period_type="daily", start_time=FIRST, end_time=NOW)
     assert stages(store, whole, NOW).stages == []
     assert organizations(store, whole, NOW).organizations == []
     insert(store, sample_lines())
@@ -55,6 +55,10 @@ def test_breakdowns_are_sums_of_snapshots(store: Client, settings: Settings) -> 
         assert found.count == failures + sum(row[f"{stage}Successes"] for row in platform)
         assert found.failure_rate == pytest.approx(failures / found.count)
         assert found.avg_latency == pytest.approx(total / samples)
+    known = len({row["organizationId"] for row in days if "organizationId" in row})
+    for limit, is_cut in ((2, True), (known, False)):
+        cut = organizations(store, msgspec.structs.replace(whole, limit=limit), NOW)
+        assert (len(cut.organizations), cut.truncated) == (limit, is_cut)
     rows = msgspec.to_builtins(organizations(store, whole, NOW).organizations)
     own = {row["organizationId"] for row in days if "organizationId" in row}
     assert {row["organizationId"] for row in rows} == own

@@ -9,6 +9,7 @@ import { Panel } from "../panel.js";
 import * as ask from "../queries.js";
 
 const HIGH_FAILURE_RATE = 0.1;
+const MOST_ROWS = 1000;
 
 function row(organization) {
   const { organizationId, orgName, failureRate } = organization;
@@ -33,12 +34,13 @@ export function organizationTable(range) {
   return new Panel({
     title: "Organisations", everyMs: 30_000, skeleton: 5,
     note: `${RANGES[range].closed} · all organisations · latency is end to end, error rate failed of received`,
-    load: (signal) => ask.organizations(closedSpan(range, now()), signal),
+    load: (signal) => ask.organizations({ ...closedSpan(range, now()), limit: MOST_ROWS }, signal),
     isEmpty: ({ organizations }) => !organizations.length,
     empty: "No organisation has a closed period in this range yet.",
-    render: ({ organizations }) => h("div", { class: "scroll", "data-scroll": "orgs", tabindex: "0", role: "region", "aria-label": "Organisations, table" },
+    render: ({ organizations, truncated }) => h("div", { class: "scroll", "data-scroll": "orgs", tabindex: "0", role: "region", "aria-label": "Organisations, table" },
       h("table", {},
         h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "Organisation"), HEAD.map((text) => h("th", { scope: "col", class: "number" }, text)))),
-        h("tbody", {}, organizations.map(row)))),
+        h("tbody", {}, organizations.map(row))),
+      truncated ? h("p", { class: "quiet" }, `Only the ${count(organizations.length)} that received most are shown.`) : null),
   });
 }
