@@ -1,13 +1,14 @@
 """What the read-only user's statements may cost, as in deploy/clickhouse: a default for each limit, and its bounds.
 
 The user may change a limit within its bounds: Grafana's driver sends max_execution_time with every query. For
-ClickHouse 0 means no limit, so it is out of bounds.
+ClickHouse 0 means no limit, so it is out of bounds. Its statements are short, so none is compiled by default.
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from app.local.clickhouse_errors import SETTING_OUT_OF_BOUNDS, QueryRefused
+from app.runtime.compilers import COMPILERS
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +25,7 @@ LIMITS = {
     "max_rows_to_read": Limit(1_000_000_000, 1_000_000_000),
     "max_result_rows": Limit(1_000_000, 1_000_000),
 }
-DEFAULTS = {name: str(limit.default) for name, limit in LIMITS.items()}
+DEFAULTS = {name: str(limit.default) for name, limit in LIMITS.items()} | dict.fromkeys(COMPILERS, "0")
 
 
 def check_limits(changes: Iterable[tuple[str, str]]) -> None:

@@ -14,7 +14,10 @@ CREATE SETTINGS PROFILE IF NOT EXISTS voicemon_reader SETTINGS
     max_memory_usage = 1000000000 MIN 1 MAX 1000000000,
     max_rows_to_read = 1000000000 MIN 1 MAX 1000000000,
     max_result_rows = 1000000 MIN 1 MAX 1000000,
-    max_concurrent_queries_for_user = 50 READONLY;
+    max_concurrent_queries_for_user = 50 READONLY,
+    compile_expressions = 0,
+    compile_aggregate_expressions = 0,
+    compile_sort_description = 0;
 
 CREATE USER IF NOT EXISTS voicemon_writer IDENTIFIED WITH sha256_password BY 'change-me' SETTINGS PROFILE 'voicemon_writer';
 CREATE USER IF NOT EXISTS voicemon_reader IDENTIFIED WITH sha256_password BY 'change-me' SETTINGS PROFILE 'voicemon_reader';

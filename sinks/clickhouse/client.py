@@ -11,6 +11,7 @@ import clickhouse_connect
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.httputil import get_pool_manager
 
+from app.runtime.compilers import COMPILERS
 from app.runtime.errors import VoicemonError
 from app.runtime.loopback import is_loopback
 from app.runtime.passwords import current_password, masked_url, read_setting_file
@@ -33,8 +34,6 @@ DURABLE_INSERT = {
     "insert_deduplicate": "0",
 }
 """Settings of every insert: an answer means that the rows are there."""
-COMPILERS = ("compile_expressions", "compile_aggregate_expressions", "compile_sort_description")
-"""Settings that let ClickHouse compile what it has worked out some times; a short question waits for the compiler."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError, DatabaseError
 from clickhouse_connect.driver.external import ExternalData
 
+from app.runtime.compilers import COMPILERS
 from tests.endpoint_process import FULL, READONLY, EndpointProcess, wait_until
 
 pytestmark = pytest.mark.clickhouse
@@ -475,6 +476,12 @@ def is_running(pid: int) -> bool:
     except (ProcessLookupError, FileNotFoundError):
         return False
     return state != "Z"
+
+
+def test_only_what_the_readonly_user_asks_is_not_compiled(endpoint: EndpointProcess) -> None:
+    for name in COMPILERS:
+        assert endpoint.ask(f"SELECT toUInt8(getSetting('{name}'))", user=READONLY).text == "0\n"
+        assert endpoint.ask(f"SELECT toUInt8(getSetting('{name}'))").text == "1\n"
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,8 @@ from xml.etree import ElementTree
 import chdb
 import pytest
 
-from app.local.reader_limits import LIMITS
+from app.local.reader_limits import DEFAULTS, LIMITS
+from app.runtime.compilers import COMPILERS
 from app.runtime.settings import ClickHouseSettings, RetentionSettings
 from sinks.clickhouse.templates import views
 
@@ -66,6 +67,15 @@ def test_the_reader_s_limits_are_those_of_the_embedded_endpoint() -> None:
         assert profile.findtext(f"constraints/{name}/min") == "1"
         assert profile.findtext(f"constraints/{name}/max") == str(limit.largest)
         assert f"{name} = {limit.default} MIN 1 MAX {limit.largest}" in in_sql
+
+
+def test_nothing_that_the_reader_asks_is_compiled() -> None:
+    profile = CONFIG.find("profiles/voicemon_reader")
+    assert profile is not None
+    [in_sql] = [text for text in STATEMENTS if text.startswith("CREATE SETTINGS PROFILE IF NOT EXISTS voicemon_reader")]
+    for name in COMPILERS:
+        assert profile.findtext(name) == DEFAULTS[name] == "0"
+        assert f"{name} = 0" in in_sql
 
 
 def test_no_password_stands_in_the_configuration() -> None:

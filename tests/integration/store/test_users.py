@@ -16,6 +16,7 @@ from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import DatabaseError
 
 from app.local.reader_limits import LIMITS
+from app.runtime.compilers import COMPILERS
 from app.runtime.settings import ClickHouseSettings, RetentionSettings, Settings
 from sinks.clickhouse.erasure import Erasure, Kind, Subject
 from sinks.clickhouse.placement import Placement
@@ -127,6 +128,8 @@ def reads_every_query_of_grafana(reader: Client) -> None:
 
 
 def keeps_its_limits(reader: Client) -> None:
+    for name in COMPILERS:
+        assert reader.command(f"SELECT value FROM system.settings WHERE name = '{name}'") == 0
     for name, limit in LIMITS.items():
         assert reader.command(f"SELECT value FROM system.settings WHERE name = '{name}'") == limit.default
         reader.command(f"SELECT count() FROM events_live SETTINGS {name} = {limit.largest}")
