@@ -78,7 +78,7 @@ SELECT
     sumIf(length, kind = 'end_to_end') AS endToEndSum,
     countIf(kind = 'end_to_end') AS endToEndSamples,
     quantileExactIf(0.95)(length, kind = 'end_to_end') AS p95EndToEndLatency,
-    sum(cost) AS totalAICost
+    sum(cost) AS totalAICost{{ times }}
 FROM (
     SELECT
         bucket, organization, kind, cost, ifNull(duration, 0) AS length,

@@ -20,12 +20,13 @@ MOST_STRETCHES: Final = 3
 """More stretches than these are joined, with what is kept between them."""
 Row = Mapping[str, Any]
 WHOLE: Final = "1"
-KEYS: Final = {"confidence": ", bin", "channels": ", channel"}
+KEYS: Final = {"confidence": ", bin", "channels": ", channel", "costs": ", stage, model"}
 """What else than buckets a statement of sums goes by."""
 SUMS_OF_MINUTES: Final = {
     "minute_sums": "figures",
     "minute_confidences": "confidence",
     "minute_channels": "channels",
+    "minute_costs": "costs",
 }
 
 
@@ -132,6 +133,7 @@ def sums_statement(name: str, stretches: int = 1) -> str:
         name,
         scope="'' AS organization, 1 AS is_platform",
         groups=f"bucket{KEYS.get(name, '')}",
+        times="",
         events_within=_within(stretches, "ts", "fromUnixTimestamp64Milli({{{}:Int64}}, 'UTC')"),
         completions_within=_within(stretches, "completed_ms", "{{{}:Int64}}"),
     )
@@ -160,6 +162,7 @@ def _of_all_scopes(name: str) -> str:
         name,
         scope="organization, grouping(organization) = 1 AS is_platform",
         groups=f"GROUPING SETS (({keys}, organization), ({keys}))",
+        times=statement("minute_times"),
         events_within=WHOLE,
         completions_within=WHOLE,
     ).rstrip()

@@ -9,7 +9,8 @@ INSERT INTO minute_figures
     entityResolutionLatencySum, entityResolutionLatencySamples, draftGenerationSuccesses, draftGenerationFailures,
     draftGenerationLatencySum, draftGenerationLatencySamples, entityResolutionsAmbiguous, endToEndSum,
     endToEndSamples, p95EndToEndLatency, totalAICost,
-    confidences, channels, input_max_stored, computed_at
+    confidences, channels, transcriptionTimes, claimsExtractionTimes, entityResolutionTimes, draftGenerationTimes,
+    endToEndTimes, costs, has_times, input_max_stored, computed_at
 )
 SELECT
     fromUnixTimestamp64Milli(f.periodStart, 'UTC') AS minute, if(f.is_platform, 'platform', 'org'), f.organization,
@@ -20,7 +21,8 @@ SELECT
     f.entityResolutionLatencySamples, f.draftGenerationSuccesses, f.draftGenerationFailures,
     f.draftGenerationLatencySum, f.draftGenerationLatencySamples, f.entityResolutionsAmbiguous, f.endToEndSum,
     f.endToEndSamples, f.p95EndToEndLatency, f.totalAICost,
-    known_confidences.found, known_channels.found,
+    known_confidences.found, known_channels.found, f.transcriptionTimes, f.claimsExtractionTimes, f.entityResolutionTimes,
+    f.draftGenerationTimes, f.endToEndTimes, known_costs.found, true,
     fromUnixTimestamp64Milli(
         transform(toUnixTimestamp(minute), {minutes:Array(UInt32)}, {stored_ms:Array(Int64)}, toInt64(0)), 'UTC'),
     now64(3, 'UTC')
@@ -45,5 +47,14 @@ LEFT JOIN (
     GROUP BY at, organization, is_platform
 ) AS known_channels
     ON known_channels.at = f.periodStart AND known_channels.organization = f.organization AND known_channels.is_platform = f.is_platform
+LEFT JOIN (
+    SELECT {start_ms:Int64} + bucket * {size_ms:Int64} AS at, organization, is_platform,
+        groupArray((stage, model, paid)) AS found
+    FROM (
+{{ minute_costs }}
+    )
+    GROUP BY at, organization, is_platform
+) AS known_costs
+    ON known_costs.at = f.periodStart AND known_costs.organization = f.organization AND known_costs.is_platform = f.is_platform
 WHERE toUnixTimestamp(minute) IN {minutes:Array(UInt32)}
   AND (f.is_platform OR f.organization != '')

@@ -9,7 +9,8 @@ FROM (
     GROUP BY minute
 ) AS active
 LEFT JOIN (
-    SELECT minute, max(computed_at) AS at, argMax(input_max_stored, computed_at) AS input
+    SELECT minute, max(computed_at) AS at, argMax(input_max_stored, computed_at) AS input,
+        argMax(has_times, computed_at) AS is_whole
     FROM minute_figures
     WHERE scope = 'platform' AND minute >= {from_s:UInt32} AND minute < {to_s:UInt32}
     GROUP BY minute
@@ -19,6 +20,7 @@ LEFT JOIN (
 ) AS late ON late.minute = active.minute
 WHERE now64(3, 'UTC') >= greatest(active.stored, late.stored) + toIntervalMillisecond({settle_ms:UInt64})
   AND (kept.at = 0
+       OR NOT kept.is_whole
        OR active.stored > kept.input
        OR kept.at < late.stored + toIntervalMillisecond({settle_ms:UInt64}))
 ORDER BY minute_s

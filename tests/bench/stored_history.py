@@ -49,7 +49,7 @@ class FixedClock:
 def opened(folder: Path, events: int, organizations: int, say: Say) -> Iterator[tuple[Settings, int]]:
     """Settings that lead to the store in the folder, and the time, in epoch ms, at which it was filled.
 
-    An empty folder is filled first; the store ends with the block.
+    An empty folder is filled first, an older store gets what a worker would add to it; the store ends with the block.
     """
     moment, settings = folder / "now_ms", local_settings(folder)
     with LocalStack(settings, ("clickhouse",)) as stack:
@@ -60,6 +60,7 @@ def opened(folder: Path, events: int, organizations: int, say: Say) -> Iterator[
         client = connect(store)
         if moment.exists():
             migrate(client, settings)
+            MinuteFigures(client, settings, FixedClock(int(moment.read_text()))).run_once()
         else:
             moment.write_text(str(fill(client, settings, events, organizations, say)))
         client.close()

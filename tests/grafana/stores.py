@@ -11,6 +11,7 @@ from pydantic import SecretStr
 
 from agents.roll_up import RollUp
 from app.artifact_refresh import ArtifactRefresh
+from app.minute_figures import MinuteFigures
 from app.runtime.settings import ClickHouseSettings, RetentionSettings, RollupSettings, Settings
 from deploy.grafana.builder.provisioning import QUERY_SECONDS
 from sinks.clickhouse.client import connect
@@ -94,8 +95,10 @@ def reader_of(settings: ClickHouseSettings) -> ClickHouseSettings:
 
 def _fill(client: Client, settings: Settings) -> None:
     lines = sample_lines()
-    for part in (lines, lines[:500]):
-        insert(client, part)
+    insert(client, lines)
+    MinuteFigures(client, settings, FixedClock(NOW)).run_once()
+    # What is kept of the minutes of these is not all that was stored of them, so boards look into their events.
+    insert(client, lines[:500])
     client.insert("organization_names", [[*pair, 1, 0] for pair in NAMES.items()])
     ArtifactRefresh(client, settings.clickhouse).run_once()
     RollUp(client, settings, FixedClock(NOW)).run_once(NOW)

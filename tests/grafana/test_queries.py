@@ -78,6 +78,14 @@ def test_variables_offer_values_and_annotations_have_their_columns(stores: tuple
             assert all(later <= earlier for earlier, later in pairwise(times))
 
 
+def test_the_figures_of_some_minutes_are_kept_and_those_of_others_are_not(stores: tuple[Store, Store]) -> None:
+    [(kept, left)] = (
+        stores[0].api.query("SELECT countIf(kept_at > 0), countIf(kept_at = 0) FROM minute_state").result_rows
+    )
+    assert kept > 50
+    assert left > 50
+
+
 class Board:
     """Answers to the panels of the boards, of one organisation or of all."""
 

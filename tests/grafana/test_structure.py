@@ -186,11 +186,9 @@ def test_targets_say_the_same_twice_where_grafana_wants_it_twice(uid: str) -> No
 
 def test_platform_rows_and_rows_of_organisations_are_never_added_up() -> None:
     for query in QUERIES:
-        if re.search(r"snapshots_\w*live", query.sql):
-            platform_or_org = (
-                r"scope = '(platform|org)'|toString\(scope\) = if\(\$__conditionalAll\(0, \$org\), 'platform', 'org'\)"
-            )
-            assert len(re.findall(platform_or_org, query.sql)) == len(re.findall(r"FROM snapshots_", query.sql))
+        by_choice = r"if\(\$__conditionalAll\(0, \$org\), 'platform', 'org'\)"
+        scoped = re.findall(rf"scope = '(?:platform|org)'|scope\)? = {by_choice}", query.sql)
+        assert len(scoped) == len(re.findall(r"FROM (?:snapshots|minute)_", query.sql))
 
 
 def test_thresholds_stand_at_the_limits_of_the_alerts() -> None:

@@ -10,7 +10,6 @@ from deploy.grafana.builder.sql import (
     ACTIVE,
     BUCKET,
     ERRORS,
-    FAILURES,
     FILL,
     IN_RANGE,
     NAME,
@@ -67,7 +66,7 @@ def _numbers() -> list[Json]:
              f"WHERE status = 'failed' AND $__timeFilter_ms(failedTime) AND {STAGE} AND {ORG}", size=(6, 4),
              thresholds=steps((1, "red"))),
         stat(4, "Failures in the range", "Events that tell of a failure; a failed note mostly has two of them.",
-             f"SELECT count() AS failures FROM events_live WHERE {IN_RANGE} AND {FAILURES} AND {EVENT_STAGE} "
+             f"SELECT count() AS failures FROM failures_live WHERE {IN_RANGE} AND {EVENT_STAGE} "
              f"AND {SEARCH} AND {ORG}", size=(6, 4)),
     ]  # fmt: skip
 
@@ -82,7 +81,13 @@ def _stuck_and_failed() -> list[Json]:
                   retryCount AS "Retries", createdTime AS "Created"
               FROM artifacts_live
               {NAMED}
-              WHERE {STUCK} AND {STAGE} AND {ORG}
+              WHERE artifactId IN (
+                  SELECT artifactId
+                  FROM artifacts_live
+                  WHERE {STUCK} AND {STAGE} AND {ORG}
+                  ORDER BY waitingTime, artifactId
+                  LIMIT 100
+              )
               ORDER BY waitingTime, artifactId
               LIMIT 100
               """, size=(12, 9), overrides=[_artifact_links(), override("Waits", unit="s"), *_moments("Created")]),
@@ -93,7 +98,13 @@ def _stuck_and_failed() -> list[Json]:
                   retryCount AS "Retries"
               FROM artifacts_live
               {NAMED}
-              WHERE status = 'failed' AND $__timeFilter_ms(failedTime) AND {STAGE} AND {ORG}
+              WHERE artifactId IN (
+                  SELECT artifactId
+                  FROM artifacts_live
+                  WHERE status = 'failed' AND $__timeFilter_ms(failedTime) AND {STAGE} AND {ORG}
+                  ORDER BY failedTime DESC, artifactId
+                  LIMIT 100
+              )
               ORDER BY failedTime DESC, artifactId
               LIMIT 100
               """, size=(12, 9), overrides=[_artifact_links(), *_moments("Failed")]),
@@ -107,8 +118,8 @@ def _errors() -> list[Json]:
               f"""
               SELECT eventType AS "Event", pipelineStage AS "Stage", errorCode AS "Code", errorMessage AS "Message",
                   count() AS "Times", uniqExact(artifactId) AS "Artifacts", max(ts) AS "Last"
-              FROM events_live
-              WHERE {IN_RANGE} AND {FAILURES} AND {EVENT_STAGE} AND {SEARCH} AND {ORG}
+              FROM failures_live
+              WHERE {IN_RANGE} AND {EVENT_STAGE} AND {SEARCH} AND {ORG}
               GROUP BY eventType, pipelineStage, errorCode, errorMessage
               ORDER BY "Times" DESC, "Last" DESC, "Event", "Stage", "Message", "Code"
               LIMIT 50

@@ -135,9 +135,10 @@ ANNOTATIONS: Final[list[Json]] = [
         "red",
         f"""
         SELECT ts AS time, concat('Circuit breaker ', {BREAKER_STATE}) AS title, errorMessage AS text, 'breaker' AS tags
-        FROM events_live
+        FROM event_copies_live
         WHERE $__timeFilter_ms(ts) AND {BREAKER}
-        ORDER BY time DESC
+        ORDER BY time DESC, log_order DESC
+        LIMIT 1 BY eventId
         LIMIT 100
         """,
     ),
@@ -147,9 +148,10 @@ ANNOTATIONS: Final[list[Json]] = [
         f"""
         SELECT ts AS time, replaceAll(toString(eventType), '_', ' ') AS title,
             concat(organizationId, ' ', errorMessage) AS text, 'budget' AS tags
-        FROM events_live
+        FROM event_copies_live
         WHERE $__timeFilter_ms(ts) AND {BUDGETS}
-        ORDER BY time DESC
+        ORDER BY time DESC, log_order DESC
+        LIMIT 1 BY eventId
         LIMIT 100
         """,
     ),

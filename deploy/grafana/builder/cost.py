@@ -16,95 +16,96 @@ from deploy.grafana.builder.panels import (
     table,
 )
 from deploy.grafana.builder.sql import (
-    BUCKET,
     BUDGETS,
     FILL,
     FLOW,
     IN_RANGE,
     LABELS,
+    MINUTE,
+    MINUTES,
+    MINUTES_OF,
     NAME,
     NAMED,
     ORG,
     PERIODS,
     SCOPE,
+    SINCE,
+    TODAY,
     by_stage,
 )
 
 UID: Final = "voice-cost"
 MODEL: Final = "$__conditionalAll(aiModel IN (${model:singlequote}), $model)"
 USD: Final = "currencyUSD"
+MOMENT: Final = "time:YYYY-MM-DD HH:mm:ss.SSS"
 MODELS_SQL: Final = f"""
 SELECT DISTINCT aiModel AS value
-FROM costs_live
-WHERE {IN_RANGE} AND aiModel != ''
+FROM minute_costs_live
+WHERE scope = 'platform' AND {SINCE} AND aiModel != ''
 ORDER BY value
 LIMIT 100"""
 
 
 def _now() -> list[Json]:
-    today = "ts >= toStartOfDay($__toTime, 'UTC') AND ts <= $__toTime_ms"
     return [
         stat(1, "Cost in the range", "Cost of the events of the range; events are kept for 48 hours.",
-             f"SELECT sum(aiCost) AS cost FROM costs_live WHERE {IN_RANGE} AND {MODEL} AND {ORG}", unit=USD, decimals=4,
+             f"SELECT sum(aiCost) AS cost FROM minute_costs_live WHERE {MINUTES} AND {MODEL}", unit=USD, decimals=4,
              size=(6, 4)),
         stat(2, "Cost today", "Cost of the UTC day in which the range ends, up to its end.",
-             f"SELECT sum(aiCost) AS cost FROM costs_live WHERE {today} AND {MODEL} AND {ORG}", unit=USD, decimals=4,
-             size=(6, 4)),
-        stat(3, "Cost per artifact", "Cost of the events of the range by the artifacts that they belong to.",
+             f"SELECT sum(aiCost) AS cost FROM minute_costs_live WHERE {MINUTES_OF} AND {TODAY} AND {MODEL}", unit=USD,
+             decimals=4, size=(6, 4)),
+        stat(3, "Cost per received artifact", "Cost of the events of the range by the artifacts received in it.",
              f"""
-             SELECT sum(aiCost) / nullIf(uniqExact(artifactId), 0) AS cost
-             FROM costs_live
-             WHERE {IN_RANGE} AND artifactId != '' AND {MODEL} AND {ORG}
-             """, unit=USD, decimals=4, size=(6, 4), no_value="no cost"),
+             SELECT (SELECT sum(aiCost) FROM minute_costs_live WHERE {MINUTES} AND {MODEL})
+                 / nullIf((SELECT sum(artifactsReceived) FROM minute_counts_live WHERE {MINUTES}), 0) AS cost
+             """, unit=USD, decimals=4, size=(6, 4), no_value="nothing received"),
         stat(4, "Budget events", "Budgets nearly or wholly used up, and rate limits that were hit, in the range.",
              f"""
-             SELECT count() AS budget_events
-             FROM events_live
+             SELECT uniqExact(eventId) AS budget_events
+             FROM event_copies_live
              WHERE {IN_RANGE} AND {BUDGETS} AND {ORG}
              """, size=(6, 4), thresholds=steps((1, "yellow"))),
         series(10, "Cost by stage", "Cost of the events, by the time of the event.",
                f"""
-               SELECT {BUCKET},
-                   {by_stage("sumIf(aiCost, {})", column="pipelineStage")},
-                   sumIf(aiCost, pipelineStage NOT IN ({", ".join(repr(stage) for stage in FLOW)})) AS "Other"
-               FROM costs_live
-               WHERE {IN_RANGE} AND {MODEL} AND {ORG}
+               SELECT {MINUTE},
+                   {by_stage("sumIf(aiCost, {})")},
+                   sumIf(aiCost, stage NOT IN ({", ".join(repr(stage) for stage in FLOW)})) AS "Other"
+               FROM minute_costs_live
+               WHERE {MINUTES} AND {MODEL}
                GROUP BY time
                {FILL}
                """, unit=USD, bars=True, overrides=colors(STAGE_COLORS, *(LABELS[stage] for stage in FLOW))),
         bar_gauge(11, "Cost by model", "The models that cost most in the range.",
                   f"""
                   SELECT if(aiModel = '', 'unknown', aiModel) AS "Model", sum(aiCost) AS "Cost"
-                  FROM costs_live
-                  WHERE {IN_RANGE} AND {MODEL} AND {ORG}
+                  FROM minute_costs_live
+                  WHERE {MINUTES} AND {MODEL}
                   GROUP BY "Model"
                   ORDER BY "Cost" DESC, "Model"
                   LIMIT 20
                   """, unit=USD, each_row=True),
-        table(12, "Dearest artifacts", "The 50 artifacts whose events of the range cost most.",
+        table(12, "Dearest artifacts", "The 50 artifacts created in the range that have cost most up to now, whatever "
+              "the model.",
               f"""
-              SELECT artifactId AS "Artifact", {NAME} AS "Organisation", cost AS "Cost", calls AS "Events"
-              FROM (
-                  SELECT artifactId, organizationId, sum(aiCost) AS cost, count() AS calls
-                  FROM costs_live
-                  WHERE {IN_RANGE} AND artifactId != '' AND {MODEL} AND {ORG}
-                  GROUP BY artifactId, organizationId
-              ) AS dearest
+              SELECT artifactId AS "Artifact", {NAME} AS "Organisation", createdTime AS "Created", aiCost AS "Cost"
+              FROM artifacts_live
               {NAMED}
-              ORDER BY cost DESC, artifactId
+              WHERE $__timeFilter_ms(createdTime) AND aiCost > 0 AND {ORG}
+              ORDER BY aiCost DESC, artifactId
               LIMIT 50
               """, size=(12, 8), overrides=[
-                  override("Cost", unit=USD, decimals=4), override("Events", unit="short"),
+                  override("Cost", unit=USD, decimals=4), override("Created", unit=MOMENT, custom__width=200),
                   override("Artifact", links=[link("Its events", "voice-artifacts", "artifact=${__value.raw}")])]),
         table(13, "Budgets and limits", "Budgets nearly or wholly used up, and rate limits that were hit.",
               f"""
               SELECT ts AS "Time", eventType AS "Event", {NAME} AS "Organisation", errorMessage AS "Message"
-              FROM events_live
+              FROM event_copies_live
               {NAMED}
               WHERE {IN_RANGE} AND {BUDGETS} AND {ORG}
-              ORDER BY ts DESC, eventId
+              ORDER BY ts DESC, eventId, log_order DESC
+              LIMIT 1 BY eventId
               LIMIT 100
-              """, size=(12, 8), overrides=[override("Time", unit="time:YYYY-MM-DD HH:mm:ss.SSS", custom__width=200)]),
+              """, size=(12, 8), overrides=[override("Time", unit=MOMENT, custom__width=200)]),
     ]  # fmt: skip
 
 

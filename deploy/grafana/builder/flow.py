@@ -4,7 +4,7 @@ from itertools import pairwise
 from typing import Final
 
 from deploy.grafana.builder.panels import Json, node_graph
-from deploy.grafana.builder.sql import FLOW, IN_RANGE, LABELS, ORG
+from deploy.grafana.builder.sql import FLOW, LABELS, MINUTES
 
 STAGES_OF_FLOW: Final = ("ingestion", *FLOW)
 CIRCLES: Final = ", ".join(f"('{stage}', '{LABELS[stage]}')" for stage in STAGES_OF_FLOW)
@@ -18,14 +18,15 @@ FROM (
     FROM (SELECT arrayJoin([{CIRCLES}]) AS pair)
 ) AS stages
 LEFT JOIN (
-    SELECT stage AS found, countIf(NOT failed) AS mainstat, countIf(failed) AS bad, avg(ownMs) AS secondarystat
-    FROM stage_ends_live
-    WHERE {IN_RANGE} AND {ORG}
+    SELECT stage AS found, sum(good) AS mainstat, sum(s.bad) AS bad,
+        avgArrayIfOrNull(times, notEmpty(times)) AS secondarystat
+    FROM minute_stages_live AS s
+    WHERE {MINUTES}
     GROUP BY found
     UNION ALL
-    SELECT 'ingestion', count(), 0, NULL
-    FROM events_live
-    WHERE {IN_RANGE} AND eventType = 'artifact_received' AND {ORG}
+    SELECT 'ingestion', sum(artifactsReceived), 0, NULL
+    FROM minute_counts_live
+    WHERE {MINUTES}
 ) AS ends ON found = id
 ORDER BY indexOf([{", ".join(repr(stage) for stage in STAGES_OF_FLOW)}], id)
 LIMIT 10
@@ -43,7 +44,7 @@ LIMIT 10
 def flow(number: int, size: tuple[int, int]) -> Json:
     """Stages with their good ends, mean duration and share of failures."""
     about = (
-        "Good ends of each stage in the range (of ingestion: receipts), the mean of the durations that the events "
-        "carry, and in red the share of failures."
+        "Good ends of each stage in the range (of ingestion: receipts), the mean of their durations, and in red the "
+        "share of failures."
     )
     return node_graph(number, "Flow", about, NODES_SQL, EDGES_SQL, units=("short", "ms"), size=size)

@@ -6,7 +6,17 @@ from deploy.grafana.builder import limits
 from deploy.grafana.builder.board import ORG_VARIABLE, Row, board
 from deploy.grafana.builder.overview import FAILURE_STEPS
 from deploy.grafana.builder.panels import Json, link, override, series, stat, steps, table
-from deploy.grafana.builder.sql import ACTIVE, BUCKET, FINISHED, IN_RANGE, NAME, NAMED, ORG, PERIODS, STUCK
+from deploy.grafana.builder.sql import (
+    ACTIVE,
+    MINUTE,
+    MINUTES_OF_ORGS,
+    NAME,
+    NAMED,
+    ORG,
+    PERIODS,
+    SINCE,
+    STUCK,
+)
 
 UID: Final = "voice-organisations"
 COLORED: Final = {"mode": "basic", "type": "color-background"}
@@ -103,13 +113,13 @@ def _series() -> list[Json]:
 def _now() -> list[Json]:
     return [
         stat(20, "Active organisations", "Organisations with a completed or failed artifact in the range.",
-             f"SELECT uniqExact(organizationId) AS organisations FROM events_live WHERE {IN_RANGE} AND {FINISHED} "
-             f"AND {ORG} AND organizationId != ''", size=(6, 8)),
+             f"SELECT uniqExact(organizationId) AS organisations FROM minute_counts_live WHERE {MINUTES_OF_ORGS} "
+             f"AND {SINCE} AND artifactsCompleted + artifactsFailed > 0", size=(6, 8)),
         series(21, "Organisations at work", "Distinct organisations that received artifacts, by minute or more.",
                f"""
-               SELECT {BUCKET}, uniqExact(organizationId) AS "Organisations"
-               FROM events_live
-               WHERE {IN_RANGE} AND eventType = 'artifact_received' AND organizationId != '' AND {ORG}
+               SELECT {MINUTE}, uniqExact(organizationId) AS "Organisations"
+               FROM minute_counts_live
+               WHERE {MINUTES_OF_ORGS} AND {SINCE} AND artifactsReceived > 0
                GROUP BY time
                ORDER BY time
                """, size=(18, 8), interval="5m"),

@@ -22,19 +22,21 @@ from deploy.grafana.builder.sql import (
     ACTIVE,
     BREAKER,
     BREAKER_STATE,
-    BUCKET,
     ERRORS,
     FILL,
-    FINISHED,
     IN_RANGE,
     LATELY,
+    MINUTE,
+    MINUTES,
+    MINUTES_OF,
     NAME,
     NAMED,
     ORG,
     PERIODS,
     SCOPE,
     STUCK,
-    THROUGHPUT,
+    TODAY,
+    WAYS,
 )
 
 UID: Final = "voice-overview"
@@ -51,12 +53,12 @@ BREAKER_WORDS: Final[list[Json]] = [
 ]
 
 
-def count_series(event_type: str, name: str) -> str:
-    """Number of events of a type over time."""
+def count_series(column: str, name: str) -> str:
+    """Sums of a count over time."""
     return f"""
-    SELECT {BUCKET}, count() AS "{name}"
-    FROM events_live
-    WHERE {IN_RANGE} AND eventType = '{event_type}' AND {ORG}
+    SELECT {MINUTE}, sum({column}) AS "{name}"
+    FROM minute_counts_live
+    WHERE {MINUTES}
     GROUP BY time
     {FILL}
     """
@@ -69,23 +71,23 @@ def now_count(expression: str, condition: str) -> str:
 
 def _symptoms() -> list[Json]:
     return [
-        stat(1, "Received", "Artifacts received in the range.", count_series("artifact_received", "Received"),
+        stat(1, "Received", "Artifacts received in the range.", count_series("artifactsReceived", "Received"),
              sparkline=True, reduce="sum", no_value="0"),
-        stat(2, "Completed", "Completions in the range.", count_series("artifact_completed", "Completed"),
+        stat(2, "Completed", "Completions in the range.", count_series("artifactsCompleted", "Completed"),
              sparkline=True, reduce="sum", no_value="0", thresholds=steps()),
         stat(3, "Failure rate", "Failed by completed and failed artifacts in the range. An alert fires above "
              f"{100 * limits.FAILURE_RATE:g} % of the last 60 minutes, if at least {limits.FEWEST_FINISHED} finished.",
              f"""
-             SELECT countIf(eventType = 'artifact_failed') / nullIf(count(), 0) AS failure_rate
-             FROM events_live
-             WHERE {IN_RANGE} AND {FINISHED} AND {ORG}
+             SELECT sum(artifactsFailed) / nullIf(sum(artifactsCompleted + artifactsFailed), 0) AS failure_rate
+             FROM minute_counts_live
+             WHERE {MINUTES}
              """, unit="percentunit", decimals=1, thresholds=FAILURE_STEPS, no_value="nothing finished"),
         stat(4, "End to end, p95", "95th percentile of the time from an artifact's earliest receipt to its earliest "
              "completion, over the completions of the range.",
              f"""
-             SELECT quantileExact(0.95)(endToEndMs) AS p95
-             FROM artifacts_live
-             WHERE $__timeFilter_ms(endToEndTime) AND {ORG}
+             SELECT quantileExactArrayIfOrNull(0.95)(times, notEmpty(times)) AS p95
+             FROM minute_ways_live
+             WHERE {MINUTES}
              """, unit="ms", no_value="no completion"),
         stat(5, "Under way now", "Artifacts that are neither completed nor failed, whenever they came. An alert fires "
              f"above {limits.QUEUE_DEPTH}.", now_count("count() AS active", ACTIVE),
@@ -93,8 +95,8 @@ def _symptoms() -> list[Json]:
         stat(6, "AI cost today", "Cost of the events of the UTC day in which the range ends, up to its end.",
              f"""
              SELECT sum(aiCost) AS cost
-             FROM costs_live
-             WHERE ts >= toStartOfDay($__toTime, 'UTC') AND ts <= $__toTime_ms AND {ORG}
+             FROM minute_costs_live
+             WHERE {MINUTES_OF} AND {TODAY}
              """, unit="currencyUSD", decimals=2),
         stat(7, "Circuit breaker", "State of the circuit breaker of the AI service, for the whole platform: that of "
              "its latest event in the 48 hours before the end of the range.",
@@ -119,10 +121,10 @@ def _symptoms() -> list[Json]:
              FROM event_copies_live
              WHERE ts >= {LATELY} AND ts <= $__toTime_ms AND eventType = 'artifact_received' AND {ORG}
              """, unit="s", thresholds=steps((60 * limits.SILENT_MINUTES, RED))),
-        stat(11, "Failed", "Failed artifacts in the range.", count_series("artifact_failed", "Failed"),
+        stat(11, "Failed", "Failed artifacts in the range.", count_series("artifactsFailed", "Failed"),
              sparkline=True, reduce="sum", no_value="0", thresholds=steps(base=RED)),
         stat(12, "AI cost", "Cost of the events of the range.",
-             f"SELECT sum(aiCost) AS cost FROM costs_live WHERE {IN_RANGE} AND {ORG}", unit="currencyUSD", decimals=2),
+             f"SELECT sum(aiCost) AS cost FROM minute_costs_live WHERE {MINUTES}", unit="currencyUSD", decimals=2),
     ]  # fmt: skip
 
 
@@ -131,41 +133,30 @@ def _trends() -> list[Json]:
         series(20, "Throughput", "Artifacts received, completed and failed. Events are kept for 48 hours; older "
                "figures are under Past hours and days.",
                f"""
-               SELECT {BUCKET},
-                   countIf(eventType = 'artifact_received') AS "Received",
-                   countIf(eventType = 'artifact_completed') AS "Completed",
-                   countIf(eventType = 'artifact_failed') AS "Failed"
-               FROM events_live
-               WHERE {IN_RANGE} AND {THROUGHPUT} AND {ORG}
+               SELECT {MINUTE}, sum(artifactsReceived) AS "Received", sum(artifactsCompleted) AS "Completed",
+                   sum(artifactsFailed) AS "Failed"
+               FROM minute_counts_live
+               WHERE {MINUTES}
                GROUP BY time
                {FILL}
                """, overrides=colors(OUTCOME_COLORS)),
         series(21, "Failure rate", "Failed by completed and failed artifacts, with the limits of the alerts.",
                f"""
-               SELECT {BUCKET}, countIf(eventType = 'artifact_failed') / count() AS "Failure rate"
-               FROM events_live
-               WHERE {IN_RANGE} AND {FINISHED} AND {ORG}
+               SELECT {MINUTE}, sum(artifactsFailed) / sum(artifactsCompleted + artifactsFailed) AS "Failure rate"
+               FROM minute_counts_live
+               WHERE {MINUTES} AND artifactsCompleted + artifactsFailed > 0
                GROUP BY time
                ORDER BY time
                """, unit="percentunit", limit=FAILURE_STEPS, interval="5m"),
         series(22, "End to end", "From an artifact's earliest receipt to its earliest completion, by the time of the "
                "completion.",
-               f"""
-               SELECT $__timeInterval(assumeNotNull(endToEndTime)) AS time,
-                   quantileExact(0.5)(assumeNotNull(endToEndMs)) AS "p50",
-                   quantileExact(0.95)(assumeNotNull(endToEndMs)) AS "p95",
-                   quantileExact(0.99)(assumeNotNull(endToEndMs)) AS "p99"
-               FROM artifacts_live
-               WHERE $__timeFilter_ms(endToEndTime) AND {ORG}
-               GROUP BY time
-               ORDER BY time
-               """, unit="ms",
+               WAYS, unit="ms",
                overrides=[override("p99", custom__lineStyle={"dash": [6, 6], "fill": "dash"})]),
         series(23, "AI cost", "Cost of the events, by the time of the event.",
                f"""
-               SELECT {BUCKET}, sum(aiCost) AS "Cost"
-               FROM costs_live
-               WHERE {IN_RANGE} AND {ORG}
+               SELECT {MINUTE}, sum(aiCost) AS "Cost"
+               FROM minute_costs_live
+               WHERE {MINUTES}
                GROUP BY time
                {FILL}
                """, unit="currencyUSD", bars=True),

@@ -6,9 +6,8 @@ Of DateTime64 columns only `_ms` filters are right: the plain ones drop the newe
 
 from typing import Final
 
-from app.domain.event_types import ACTIVE_STATUSES, ERR, FAIL, STAGES, Stage
+from app.domain.event_types import ACTIVE_STATUSES, ERR, STAGES, Stage
 from deploy.grafana.builder import limits
-from sinks.clickhouse.templates import LONGEST_DURATION_MS
 
 FLOW: Final[tuple[Stage, ...]] = STAGES[1:5]
 LABELS: Final[dict[str, str]] = {
@@ -41,6 +40,13 @@ PERIODS: Final = (
     "AND periodStart >= if(periodType = 'daily', toStartOfDay($__fromTime, 'UTC'), toStartOfHour($__fromTime, 'UTC')) "
     "AND periodStart <= $__toTime"
 )
+# Minutes are whole, the first one, too: a part of it would look like a dip. Platform or organisations as above.
+MINUTE: Final = "$__timeInterval(minute) AS time"
+MINUTES_OF: Final = f"scope = if($__conditionalAll(0, $org), 'platform', 'org') AND {ORG}"
+MINUTES_OF_ORGS: Final = f"scope = 'org' AND {ORG}"
+SINCE: Final = "minute >= toStartOfMinute($__fromTime) AND minute <= $__toTime"
+TODAY: Final = "minute >= toStartOfDay($__toTime, 'UTC') AND minute <= $__toTime"
+MINUTES: Final = f"{MINUTES_OF} AND {SINCE}"
 FILL: Final = (
     "ORDER BY time WITH FILL FROM $__timeInterval($__fromTime) TO $__toTime STEP toIntervalSecond($__interval_s)"
 )
@@ -53,10 +59,8 @@ def texts(values: frozenset[str] | tuple[str, ...]) -> str:
 
 ACTIVE: Final = f"status IN ({texts(ACTIVE_STATUSES)})"
 STUCK: Final = f"status != 'failed' AND waitingTime < $__toTime_ms - INTERVAL {limits.STUCK_MINUTES} MINUTE"
-FAILURES: Final = f"eventType IN ({texts(FAIL)})"
 ERRORS: Final = f"eventType IN ({texts(ERR)})"
 FINISHED: Final = "eventType IN ('artifact_completed', 'artifact_failed')"
-THROUGHPUT: Final = "eventType IN ('artifact_received', 'artifact_completed', 'artifact_failed')"
 RETRIES: Final = "eventType IN ('retry_initiated', 'retry_succeeded', 'retry_failed')"
 BUDGETS: Final = "eventType IN ('budget_exceeded', 'budget_threshold_reached', 'rate_limit_hit')"
 BREAKER: Final = "eventType IN ('circuit_breaker_closed', 'circuit_breaker_opened')"
@@ -69,23 +73,14 @@ NAMED: Final = (
 )
 NAME: Final = "if(names.name = '', organizationId, names.name)"
 
-
-# Good and bad ends of stages in the range, good ones with their duration as a snapshot would have it: the event's own,
-# else the time since the latest start of the stage. Starts are looked up for those artifacts of the range that need it.
-STAGE_ENDS: Final = f"""(
-    SELECT ts, stage, failed, if(lengthMs BETWEEN 0 AND {LONGEST_DURATION_MS}, lengthMs, NULL) AS latencyMs
-    FROM (
-        SELECT ts, stage, failed,
-            arrayFilter(start -> start.4 = stage AND start.1 <= timestamp, started) AS before,
-            if(unpaired AND notEmpty(before), endedAt - arrayMax(before).3, ownMs) AS lengthMs
-        FROM stage_ends_live
-        LEFT JOIN (
-            SELECT artifactId AS known, started FROM stage_starts_live
-            WHERE artifactId IN (SELECT artifactId FROM stage_ends_live WHERE {IN_RANGE} AND unpaired)
-        ) AS starts ON known = artifactId
-        WHERE {IN_RANGE} AND {ORG}
-    )
-) AS ends"""
+WAYS: Final = f"""
+SELECT {MINUTE}, quantileExactArray(0.5)(times) AS "p50", quantileExactArray(0.95)(times) AS "p95",
+    quantileExactArray(0.99)(times) AS "p99"
+FROM minute_ways_live
+WHERE {MINUTES} AND notEmpty(times)
+GROUP BY time
+ORDER BY time
+"""
 
 
 def by_stage(expression: str, stages: tuple[Stage, ...] = FLOW, column: str = "stage") -> str:

@@ -20,16 +20,16 @@ from deploy.grafana.builder.panels import (
 )
 from deploy.grafana.builder.sql import (
     ACTIVE,
-    BUCKET,
     FILL,
     FLOW,
-    IN_RANGE,
     LABELS,
+    MINUTE,
+    MINUTES,
     ORG,
     PERIODS,
     SCOPE,
     SNAPSHOT_NAMES,
-    STAGE_ENDS,
+    WAYS,
     by_stage,
 )
 
@@ -54,10 +54,10 @@ HAVING countIf(periodStart < latest) >= {fewest}
 
 def _latency(quantile: float) -> str:
     return f"""
-    SELECT {BUCKET},
-        {by_stage(f"quantileExactIf({quantile})(latencyMs, {{}})")}
-    FROM {STAGE_ENDS}
-    WHERE latencyMs IS NOT NULL
+    SELECT {MINUTE},
+        {by_stage(f"quantileExactArrayIfOrNull({quantile})(times, {{}})")}
+    FROM minute_stages_live
+    WHERE {MINUTES} AND notEmpty(times)
     GROUP BY time
     ORDER BY time
     """
@@ -71,16 +71,7 @@ def _latencies() -> list[Json]:
                _latency(0.5), unit="ms", log=True, overrides=STAGE_OVERRIDES),
         series(3, "End to end", "From an artifact's earliest receipt to its earliest completion, by the time of the "
                "completion.",
-               f"""
-               SELECT $__timeInterval(assumeNotNull(endToEndTime)) AS time,
-                   quantileExact(0.5)(assumeNotNull(endToEndMs)) AS "p50",
-                   quantileExact(0.95)(assumeNotNull(endToEndMs)) AS "p95",
-                   quantileExact(0.99)(assumeNotNull(endToEndMs)) AS "p99"
-               FROM artifacts_live
-               WHERE $__timeFilter_ms(endToEndTime) AND {ORG}
-               GROUP BY time
-               ORDER BY time
-               """, unit="ms", log=True, size=(16, 8)),
+               WAYS, unit="ms", log=True, size=(16, 8)),
         stat(4, "Latency against 7 days", "Mean end-to-end time of the latest closed hour with completions, by that "
              f"of the 168 hours before, for the whole platform. An alert fires above {limits.LATENCY_RATIO:g}; fewer "
              f"than {limits.FEWEST_HOURS} earlier hours with completions give no value.",
@@ -94,10 +85,12 @@ def _outcomes() -> list[Json]:
         table(10, "Stages in the range", "Ends of each stage in the range: mean and percentiles in milliseconds of "
               "those with a duration, failures by all ends. Names that a person settled later end no stage.",
               f"""
-              SELECT stage AS "Stage", countIf(NOT failed) AS "Good ends", countIf(failed) AS "Failures",
-                  countIf(failed) / count() AS "Failure rate", avg(latencyMs) AS "Mean",
-                  quantileExact(0.5)(latencyMs) AS "p50", quantileExact(0.95)(latencyMs) AS "p95"
-              FROM {STAGE_ENDS}
+              SELECT stage AS "Stage", sum(good) AS "Good ends", sum(bad) AS "Failures",
+                  sum(bad) / sum(good + bad) AS "Failure rate", avgArrayIfOrNull(times, notEmpty(times)) AS "Mean",
+                  quantileExactArrayIfOrNull(0.5)(times, notEmpty(times)) AS "p50",
+                  quantileExactArrayIfOrNull(0.95)(times, notEmpty(times)) AS "p95"
+              FROM minute_stages_live
+              WHERE {MINUTES} AND good + bad > 0
               GROUP BY stage
               ORDER BY indexOf([{", ".join(repr(stage) for stage in FLOW)}], stage)
               LIMIT 10
@@ -117,17 +110,17 @@ def _outcomes() -> list[Json]:
                   """, size=(8, 7), thresholds=steps((limits.QUEUE_DEPTH, RED))),
         series(12, "Good ends by stage", "Stages that ended well, by minute or more.",
                f"""
-               SELECT {BUCKET}, {by_stage("countIf(NOT failed AND {})")}
-               FROM stage_ends_live
-               WHERE {IN_RANGE} AND {ORG}
+               SELECT {MINUTE}, {by_stage("sumIf(good, {})")}
+               FROM minute_stages_live
+               WHERE {MINUTES}
                GROUP BY time
                {FILL}
                """, bars=True, overrides=STAGE_OVERRIDES),
         series(13, "Failure rate by stage", "Failures by all ends of the stage.",
                f"""
-               SELECT {BUCKET}, {by_stage("countIf(failed AND {}) / nullIf(countIf({}), 0)")}
-               FROM stage_ends_live
-               WHERE {IN_RANGE} AND {ORG}
+               SELECT {MINUTE}, {by_stage("sumIf(bad, {}) / nullIf(sumIf(good + bad, {}), 0)")}
+               FROM minute_stages_live
+               WHERE {MINUTES} AND good + bad > 0
                GROUP BY time
                ORDER BY time
                """, unit="percentunit", limit=FAILURE_STEPS, overrides=STAGE_OVERRIDES, interval="5m"),

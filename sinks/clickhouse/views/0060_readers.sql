@@ -68,6 +68,12 @@ SELECT artifactId, groupUniqArrayArray(starts) AS started
 FROM {{ database }}.artifact_marks
 GROUP BY artifactId;
 
+-- Failures, each once, in a table of their own.
+CREATE OR REPLACE VIEW {{ database }}.failures_live AS
+SELECT ts, eventType, pipelineStage, organizationId, artifactId, errorCode, errorMessage
+FROM {{ database }}.error_events FINAL
+WHERE ts >= now64(3, 'UTC') - INTERVAL {{ visible_hours.events }} HOUR;
+
 -- Events that cost something. Only this view opens the metadata for it.
 CREATE OR REPLACE VIEW {{ database }}.costs_live AS
 SELECT ts, organizationId, artifactId, eventType, pipelineStage, ifNull(metadata.aiModel, '') AS aiModel,

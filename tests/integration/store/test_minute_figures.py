@@ -74,6 +74,28 @@ def test_a_late_event_changes_what_is_kept_of_other_minutes(store: Client, setti
 
 
 @pytest.mark.clickhouse
+def test_minutes_that_were_kept_without_times_are_worked_out_again(store: Client, settings: Settings) -> None:
+    figures = MinuteFigures(store, settings, ManualClock(NOW))
+    good = {
+        "eventType": "drafts_generated",
+        "pipelineStage": "draft_generation",
+        "durationMs": 7,
+        "organizationId": "o",
+    }
+    insert(store, [event_line(1, timestamp=AT, metadata={"aiCost": 0.5, "aiModel": "m"}, **good)])
+    assert figures.run_once() == 1
+    seen = "SELECT draftGenerationTimes, costs FROM minute_figures FINAL ORDER BY scope"
+    kept = store.query(seen).result_rows
+    assert [(list(times), [tuple(cost.values()) for cost in costs]) for times, costs in kept] == [
+        ([7], [("draft_generation", "m", 0.5)])
+    ] * 2
+    store.command("ALTER TABLE minute_figures UPDATE has_times = false WHERE 1 SETTINGS mutations_sync = 1")
+    assert figures.run_once() == 1
+    assert store.query(seen).result_rows == kept
+    assert figures.run_once() == 0
+
+
+@pytest.mark.clickhouse
 def test_the_circuit_breaker_is_known_for_longer_than_its_events(store: Client, settings: Settings) -> None:
     migrate(store, settings.model_copy(update={"retention": RetentionSettings()}))
     kind = {"artifactId": "", "metadata": {}, "eventType": "circuit_breaker_opened"}
