@@ -10,8 +10,9 @@ import pytest
 
 from app.queries.artifacts import StuckParameters, stuck
 from app.queries.breakdowns import OrganizationsParameters, organizations
+from app.queries.distributions import channels
 from app.queries.events import EventsParameters, recent_events
-from app.queries.fields import Parameters
+from app.queries.fields import Parameters, RangeParameters
 from app.queries.history import historical_metrics
 from app.queries.known_minutes import sums_statement
 from app.queries.minutes import Figures, figures_of
@@ -199,6 +200,10 @@ def test_tables_equal_the_answers_of_the_api(stores: tuple[Store, Store]) -> Non
     assert [(row.get("errorCode", ""), row.get("errorMessage", ""), row["count"]) for row in messages] == [
         tuple(row[2:5]) for row in shown
     ]
+    whole = RangeParameters(start_time=FIRST, end_time=END - 1)
+    by_channel = msgspec.to_builtins(channels(store.api, whole, END).channels)
+    received = {row.get("sourceChannel", "unknown"): row["count"] for row in by_channel if row["count"]}
+    assert dict(map(tuple, board.frame("voice-artifacts", 23).rows)) == received
     late = stuck(store.api, StuckParameters(limit=200), END - 1).page
     assert {row[0] for row in board.frame("voice-artifacts", 10).rows} == {row.artifact_id for row in late}
 

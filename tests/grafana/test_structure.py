@@ -22,7 +22,7 @@ UIDS = sorted(boards())
 QUERIES = list(asked())
 MACROS = {"$__timeFilter_ms", "$__timeInterval", "$__fromTime", "$__toTime", "$__fromTime_ms", "$__toTime_ms"}
 MACROS |= {"$__interval_s", "$__conditionalAll"}
-STATES = {"artifacts_live", "organizations_live", "monitor_live", "tables_live"}
+STATES = {"artifacts_live", "artifact_totals_live", "organizations_live", "monitor_live", "tables_live"}
 """Views of what is now, which a range of time does not bound."""
 UNITS = {value for name, value in vars(units).items() if isinstance(value, str) and name[0].isupper()}
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 from deploy.grafana.builder import artifacts, limits, monitor, overview, stages
 from deploy.grafana.builder.panels import TABLE, Json, tidy
 from deploy.grafana.builder.provisioning import DATASOURCE_UID, FOLDER
-from deploy.grafana.builder.sql import ACTIVE, BREAKER, BREAKER_STATE, FINISHED, STUCK
+from deploy.grafana.builder.sql import BREAKER, BREAKER_STATE, FINISHED, stuck
 
 EXPRESSION: Final = "__expr__"
 HOUR: Final = 3600
@@ -57,12 +57,12 @@ RULES: Final = [
     ),
     Rule(
         "PipelineQueueDepth", "medium", f"More than {limits.QUEUE_DEPTH} artifacts are under way.",
-        f"SELECT count() AS active FROM artifacts_live WHERE {ACTIVE}", limits.QUEUE_DEPTH, overview.UID, 5,
+        "SELECT sum(active) AS active FROM artifact_totals_live", limits.QUEUE_DEPTH, overview.UID, 5,
     ),
     Rule(
         "PipelineDisambiguationBacklog", "low",
         f"More than {limits.OPEN_DISAMBIGUATIONS} names wait for a person.",
-        "SELECT sum(openDisambiguations) AS open FROM artifacts_live WHERE openDisambiguations > 0",
+        "SELECT sum(open) AS open FROM artifact_totals_live",
         limits.OPEN_DISAMBIGUATIONS, overview.UID, 8,
     ),
     Rule(
@@ -87,7 +87,7 @@ RULES: Final = [
     Rule(
         "PipelineStuckArtifacts", "medium",
         f"Artifacts have waited for their next step for more than {limits.STUCK_MINUTES} minutes.",
-        f"SELECT count() AS stuck FROM artifacts_live WHERE {STUCK}",
+        f"SELECT uniqExact(artifactId) AS stuck FROM {stuck()}",
         limits.STUCK_ARTIFACTS, artifacts.UID, 2,
     ),
     Rule(

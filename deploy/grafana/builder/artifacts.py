@@ -7,22 +7,25 @@ from deploy.grafana.builder import limits
 from deploy.grafana.builder.board import ORG_VARIABLE, Row, board, fixed_choice, text_box
 from deploy.grafana.builder.panels import Json, bar_gauge, link, override, series, stat, steps, table
 from deploy.grafana.builder.sql import (
-    ACTIVE,
     BUCKET,
     ERRORS,
     FILL,
     IN_RANGE,
+    MINUTES,
     NAME,
     NAMED,
     ORG,
     RETRIES,
     STUCK,
+    latest,
+    stuck,
 )
 
 UID: Final = "voice-artifacts"
 STAGE: Final = "$__conditionalAll(stage IN (${stage:singlequote}), $stage)"
 EVENT_STAGE: Final = "$__conditionalAll(pipelineStage IN (${stage:singlequote}), $stage)"
 SEARCH: Final = "$__conditionalAll(positionCaseInsensitive(errorMessage, ${search:singlequote}) > 0, $search)"
+HAVE_FAILED: Final = f"status = 'failed' AND $__timeFilter_ms(failedTime) AND {STAGE} AND {ORG}"
 MOMENT: Final = "time:YYYY-MM-DD HH:mm:ss.SSS"
 STATUS_COLORS: Final[list[Json]] = [
     {
@@ -55,15 +58,14 @@ def _moments(*columns: str) -> list[Json]:
 def _numbers() -> list[Json]:
     return [
         stat(1, "Under way now", "Artifacts that are neither completed nor failed. An alert fires above "
-             f"{limits.QUEUE_DEPTH}.", f"SELECT count() AS active FROM artifacts_live WHERE {ACTIVE} AND {STAGE} "
-             f"AND {ORG}",
+             f"{limits.QUEUE_DEPTH}.",
+             f"SELECT sum(active) AS active FROM artifact_totals_live WHERE {STAGE} AND {ORG}",
              thresholds=steps((limits.QUEUE_DEPTH, "red")), size=(6, 4)),
         stat(2, "Stuck", f"Artifacts whose next step is due for more than {limits.STUCK_MINUTES} minutes at the end "
-             "of the range.", f"SELECT count() AS stuck FROM artifacts_live WHERE {STUCK} AND {STAGE} AND {ORG}",
+             "of the range.", f"SELECT uniqExact(artifactId) AS stuck FROM {stuck(f'{STAGE} AND {ORG}')}",
              thresholds=steps((limits.STUCK_ARTIFACTS + 1, "red")), size=(6, 4)),
         stat(3, "Failed in the range", "Artifacts whose status is failed and that failed in the range.",
-             "SELECT count() AS failed FROM artifacts_live "
-             f"WHERE status = 'failed' AND $__timeFilter_ms(failedTime) AND {STAGE} AND {ORG}", size=(6, 4),
+             f"SELECT uniqExact(artifactId) AS failed FROM {latest('artifacts_failed_live', HAVE_FAILED)}", size=(6, 4),
              thresholds=steps((1, "red"))),
         stat(4, "Failures in the range", "Events that tell of a failure; a failed note mostly has two of them.",
              f"SELECT count() AS failures FROM failures_live WHERE {IN_RANGE} AND {EVENT_STAGE} "
@@ -81,12 +83,12 @@ def _stuck_and_failed() -> list[Json]:
                   retryCount AS "Retries", createdTime AS "Created"
               FROM artifacts_live
               {NAMED}
-              WHERE artifactId IN (
+              WHERE {STUCK} AND {STAGE} AND {ORG} AND artifactId IN (
                   SELECT artifactId
-                  FROM artifacts_live
+                  FROM artifacts_waiting_live
                   WHERE {STUCK} AND {STAGE} AND {ORG}
                   ORDER BY waitingTime, artifactId
-                  LIMIT 100
+                  LIMIT 400
               )
               ORDER BY waitingTime, artifactId
               LIMIT 100
@@ -98,12 +100,12 @@ def _stuck_and_failed() -> list[Json]:
                   retryCount AS "Retries"
               FROM artifacts_live
               {NAMED}
-              WHERE artifactId IN (
+              WHERE {HAVE_FAILED} AND artifactId IN (
                   SELECT artifactId
-                  FROM artifacts_live
-                  WHERE status = 'failed' AND $__timeFilter_ms(failedTime) AND {STAGE} AND {ORG}
+                  FROM artifacts_failed_live
+                  WHERE {HAVE_FAILED}
                   ORDER BY failedTime DESC, artifactId
-                  LIMIT 100
+                  LIMIT 400
               )
               ORDER BY failedTime DESC, artifactId
               LIMIT 100
@@ -145,12 +147,11 @@ def _errors() -> list[Json]:
                GROUP BY time
                {FILL}
                """, bars=True),
-        bar_gauge(23, "Received by channel", "Artifacts that were created in the range, by the channel they came "
-                  "through.",
+        bar_gauge(23, "Received by channel", "Receipts of the range, by the channel that their artifact came through.",
                   f"""
-                  SELECT if(sourceChannel = '', 'unknown', sourceChannel) AS "Channel", count() AS "Artifacts"
-                  FROM artifacts_live
-                  WHERE $__timeFilter_ms(createdTime) AND {ORG}
+                  SELECT if(channel = '', 'unknown', channel) AS "Channel", sum(received) AS "Artifacts"
+                  FROM minute_channels_live
+                  WHERE {MINUTES} AND received > 0
                   GROUP BY "Channel"
                   ORDER BY "Artifacts" DESC, "Channel"
                   LIMIT 20

@@ -37,12 +37,12 @@ DATASOURCE_VARIABLE: Final[Json] = {
     "type": "datasource",
 }
 
-# Organisations with an artifact or a snapshot in the range; the value is the id, the label the name.
+# Organisations with a minute or a snapshot in the range; the value is the id, the label the name.
 ORGANIZATIONS_SQL: Final = """
 SELECT organizationId AS value, if(name = '', organizationId, name) AS label
 FROM (
-    SELECT organizationId FROM artifacts_live
-    WHERE $__timeFilter_ms(updatedTime) AND organizationId != ''
+    SELECT organizationId FROM minute_counts_live
+    WHERE scope = 'org' AND minute >= toStartOfMinute($__fromTime) AND minute <= $__toTime
     UNION DISTINCT
     SELECT organizationId FROM snapshots_live
     WHERE scope = 'org' AND periodStart >= toStartOfDay($__fromTime, 'UTC') AND periodStart <= $__toTime

@@ -88,10 +88,16 @@ def _now() -> list[Json]:
               "the model.",
               f"""
               SELECT artifactId AS "Artifact", {NAME} AS "Organisation", createdTime AS "Created", aiCost AS "Cost"
-              FROM artifacts_live
+              FROM (
+                  SELECT artifactId, organizationId, createdTime, aiCost
+                  FROM artifact_costs_live
+                  WHERE $__timeFilter_ms(createdTime) AND {ORG}
+                  ORDER BY aiCost DESC
+                  LIMIT 200
+              ) AS dearest
               {NAMED}
-              WHERE $__timeFilter_ms(createdTime) AND aiCost > 0 AND {ORG}
               ORDER BY aiCost DESC, artifactId
+              LIMIT 1 BY artifactId
               LIMIT 50
               """, size=(12, 8), overrides=[
                   override("Cost", unit=USD, decimals=4), override("Created", unit=MOMENT, custom__width=200),

@@ -6,17 +6,7 @@ from deploy.grafana.builder import limits
 from deploy.grafana.builder.board import ORG_VARIABLE, Row, board
 from deploy.grafana.builder.overview import FAILURE_STEPS
 from deploy.grafana.builder.panels import Json, link, override, series, stat, steps, table
-from deploy.grafana.builder.sql import (
-    ACTIVE,
-    MINUTE,
-    MINUTES_OF_ORGS,
-    NAME,
-    NAMED,
-    ORG,
-    PERIODS,
-    SINCE,
-    STUCK,
-)
+from deploy.grafana.builder.sql import MINUTE, MINUTES_OF_ORGS, NAME, NAMED, ORG, PERIODS, SINCE, stuck
 
 UID: Final = "voice-organisations"
 COLORED: Final = {"mode": "basic", "type": "color-background"}
@@ -68,11 +58,17 @@ def _tables() -> list[Json]:
               SELECT {NAME} AS "Organisation", organizationId AS "Id", active AS "Under way", stuck AS "Stuck",
                   open AS "Open disambiguations"
               FROM (
-                  SELECT organizationId, countIf({ACTIVE}) AS active,
-                      countIf({STUCK}) AS stuck,
-                      sum(openDisambiguations) AS open
-                  FROM artifacts_live
-                  WHERE organizationId != '' AND {ORG}
+                  SELECT organizationId, sum(each.active) AS active, sum(each.stuck) AS stuck, sum(each.open) AS open
+                  FROM (
+                      SELECT organizationId, active, toUInt64(0) AS stuck, open
+                      FROM artifact_totals_live
+                      WHERE {ORG}
+                      UNION ALL
+                      SELECT organizationId, 0, uniqExact(artifactId), 0
+                      FROM {stuck(ORG)}
+                      GROUP BY organizationId
+                  ) AS each
+                  WHERE organizationId != ''
                   GROUP BY organizationId
                   HAVING active + stuck + open > 0
               ) AS figures

@@ -19,7 +19,6 @@ from deploy.grafana.builder.panels import (
     table,
 )
 from deploy.grafana.builder.sql import (
-    ACTIVE,
     BREAKER,
     BREAKER_STATE,
     ERRORS,
@@ -34,9 +33,9 @@ from deploy.grafana.builder.sql import (
     ORG,
     PERIODS,
     SCOPE,
-    STUCK,
     TODAY,
     WAYS,
+    stuck,
 )
 
 UID: Final = "voice-overview"
@@ -64,9 +63,9 @@ def count_series(column: str, name: str) -> str:
     """
 
 
-def now_count(expression: str, condition: str) -> str:
-    """A number over the present state of artifacts."""
-    return f"SELECT {expression} FROM artifacts_live WHERE {condition} AND {ORG}"
+def total_now(column: str) -> str:
+    """A sum over the artifacts under way."""
+    return f"SELECT sum({column}) AS {column} FROM artifact_totals_live WHERE {ORG}"
 
 
 def _symptoms() -> list[Json]:
@@ -90,7 +89,7 @@ def _symptoms() -> list[Json]:
              WHERE {MINUTES}
              """, unit="ms", no_value="no completion"),
         stat(5, "Under way now", "Artifacts that are neither completed nor failed, whenever they came. An alert fires "
-             f"above {limits.QUEUE_DEPTH}.", now_count("count() AS active", ACTIVE),
+             f"above {limits.QUEUE_DEPTH}.", total_now("active"),
              thresholds=steps((limits.QUEUE_DEPTH, RED))),
         stat(6, "AI cost today", "Cost of the events of the UTC day in which the range ends, up to its end.",
              f"""
@@ -107,11 +106,11 @@ def _symptoms() -> list[Json]:
              """, mappings=BREAKER_WORDS, unit="string", fields="/.*/"),
         stat(8, "Open disambiguations", f"Names that wait for a person. An alert fires above "
              f"{limits.OPEN_DISAMBIGUATIONS}.",
-             now_count("sum(openDisambiguations) AS open", "openDisambiguations > 0"),
+             total_now("open"),
              thresholds=steps((limits.OPEN_DISAMBIGUATIONS, YELLOW))),
         stat(9, "Stuck", f"Artifacts whose next step is due for more than {limits.STUCK_MINUTES} minutes at the end "
              "of the range.",
-             now_count("count() AS stuck", STUCK),
+             f"SELECT uniqExact(artifactId) AS stuck FROM {stuck(ORG)}",
              thresholds=steps((limits.STUCK_ARTIFACTS + 1, RED)),
              links=[link("Which ones", "voice-artifacts", "${org:queryparam}")]),
         stat(10, "Last receipt", "Time from the latest receipt to the end of the range; 6 hours stand for 6 or more. "

@@ -19,7 +19,6 @@ from deploy.grafana.builder.panels import (
     table,
 )
 from deploy.grafana.builder.sql import (
-    ACTIVE,
     FILL,
     FLOW,
     LABELS,
@@ -104,9 +103,9 @@ def _outcomes() -> list[Json]:
         bar_gauge(11, "Under way now, by stage", "Artifacts that are neither completed nor failed, by the stage "
                   f"they are in. An alert fires above {limits.QUEUE_DEPTH} in all.",
                   f"""
-                  SELECT {by_stage("countIf({})", QUEUES)}
-                  FROM artifacts_live
-                  WHERE {ACTIVE} AND {ORG}
+                  SELECT {by_stage("sumIf(active, {})", QUEUES)}
+                  FROM artifact_totals_live
+                  WHERE {ORG}
                   """, size=(8, 7), thresholds=steps((limits.QUEUE_DEPTH, RED))),
         series(12, "Good ends by stage", "Stages that ended well, by minute or more.",
                f"""

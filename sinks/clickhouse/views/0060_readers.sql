@@ -1,5 +1,9 @@
 {%- set moments = {"createdAt": "createdTime", "updatedAt": "updatedTime", "stageEnteredAt": "stageEnteredTime",
                    "completedAt": "completedTime", "failedAt": "failedTime", "waitingSince": "waitingTime"} -%}
+{%- set shown -%}
+(status IN ('received', 'transcribing', 'transcribed', 'processing')
+   OR updatedAt >= toUnixTimestamp64Milli(now64(3, 'UTC')) - {{ visible_hours.artifacts }} * 3600000)
+{%- endset -%}
 -- What Grafana reads besides events and snapshots. Every view may be read by voicemon_reader.
 
 -- The state of each artifact. An artifact's way ended at its earliest completion: its receipt and endToEndMs later.
@@ -11,8 +15,33 @@ SELECT
 {%- endfor %}
     fromUnixTimestamp64Milli(createdAt + endToEndMs, 'UTC') AS endToEndTime
 FROM {{ database }}.artifact_rows FINAL
-WHERE status IN ('received', 'transcribing', 'transcribed', 'processing')
-   OR updatedAt >= toUnixTimestamp64Milli(now64(3, 'UTC')) - {{ visible_hours.artifacts }} * 3600000;
+WHERE {{ shown }};
+
+-- How many artifacts are under way, and how many names wait for a person.
+CREATE OR REPLACE VIEW {{ database }}.artifact_totals_live AS
+SELECT organizationId, stage, active, open
+FROM {{ database }}.artifact_totals FINAL;
+
+-- Artifacts that wait, those that have failed, and what they cost: FINAL would merge all artifacts. Superseded rows are still
+-- in these, so readers take those with the artifact's greatest version, or look it up in artifacts_live.
+CREATE OR REPLACE VIEW {{ database }}.artifacts_waiting_live AS
+SELECT artifactId, version, status, stage, organizationId, fromUnixTimestamp64Milli(waitingSince, 'UTC') AS waitingTime
+FROM {{ database }}.artifacts_by_creation
+WHERE waitingSince > 0 AND {{ shown }};
+
+CREATE OR REPLACE VIEW {{ database }}.artifacts_failed_live AS
+SELECT artifactId, version, status, stage, organizationId, fromUnixTimestamp64Milli(place, 'UTC') AS failedTime
+FROM {{ database }}.artifacts_by_failure
+WHERE {{ shown }};
+
+CREATE OR REPLACE VIEW {{ database }}.artifact_versions_live AS
+SELECT artifactId, version
+FROM {{ database }}.artifact_rows;
+
+CREATE OR REPLACE VIEW {{ database }}.artifact_costs_live AS
+SELECT artifactId, organizationId, fromUnixTimestamp64Milli(createdAt, 'UTC') AS createdTime, aiCost
+FROM {{ database }}.artifact_rows
+WHERE aiCost > 0;
 
 CREATE OR REPLACE VIEW {{ database }}.organizations_live AS
 SELECT organizationId, name

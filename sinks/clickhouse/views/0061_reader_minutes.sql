@@ -73,7 +73,13 @@ FROM (
     LEFT JOIN (
         SELECT artifactId AS known, started
         FROM {{ database }}.stage_starts_live
-        WHERE artifactId IN (SELECT artifactId FROM {{ database }}.stage_ends_live WHERE unpaired AND {{- left }})
+        WHERE artifactId IN (
+            SELECT artifactId
+            FROM {{ database }}.events
+            WHERE ts >= now64(3, 'UTC') - INTERVAL {{ visible_hours.events }} HOUR
+              AND eventType IN ('transcription_completed', 'claims_extracted', 'entity_resolution_completed',
+                                'entity_needs_disambiguation', 'drafts_generated')
+              AND durationMs IS NULL AND (stageStartedAt IS NULL OR stageCompletedAt IS NULL) AND {{- left }})
     ) AS starts ON known = artifactId
     WHERE {{- left }}
 ) AS e;
@@ -104,6 +110,29 @@ FROM (
     HAVING received != '~' AND completed != '~' AND completed_ms >= received_ms
 ) AS e
 WHERE {{- left.replace("(ts)", "(completedTime)") }};
+
+-- Receipts by the channel of their artifact: that of its latest event with one.
+CREATE OR REPLACE VIEW {{ database }}.minute_channels_live AS
+SELECT minute, scope, toString(organizationId) AS organizationId, toString(one.1) AS channel, one.2 AS received
+FROM (
+    SELECT minute, scope, organizationId, arrayJoin(channels) AS one
+    {{- kept }}
+)
+UNION ALL
+SELECT toStartOfMinute(ts) AS minute, {{ both_scopes }}, toString(if(artifactId = '', own, latest)), toUInt64(1)
+FROM (
+    SELECT ts, organizationId, artifactId, ifNull(metadata.sourceChannel, '') AS own, latest
+    FROM {{ database }}.events FINAL
+    LEFT JOIN (
+        SELECT artifactId AS known, substring(max(channel), 57) AS latest
+        FROM {{ database }}.artifact_marks
+        WHERE artifactId IN (
+            SELECT artifactId FROM {{ database }}.events WHERE eventType = 'artifact_received' AND {{- left }})
+        GROUP BY artifactId
+    ) AS marks ON known = artifactId
+    WHERE ts >= now64(3, 'UTC') - INTERVAL {{ visible_hours.events }} HOUR
+      AND eventType = 'artifact_received' AND {{- left }}
+) AS e;
 
 CREATE OR REPLACE VIEW {{ database }}.minute_costs_live AS
 SELECT minute, scope, toString(organizationId) AS organizationId, toString(one.1) AS stage, toString(one.2) AS aiModel, one.3 AS aiCost
