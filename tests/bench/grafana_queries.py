@@ -1,23 +1,24 @@
 """How long every query of Grafana's boards and alerts takes on a store with a long history, as the read-only user.
 
-    python -m tests.bench.grafana_queries --folder /tmp/history --events 10000000 --hours 6 --rounds 20
+    python -m tests.bench.grafana_queries --folder /tmp/history --events 10000000 --rounds 20
 
-The store is that of `stored_history.py`: the first run fills the folder, later ones ask the same store. The range of
-the queries is its last hours; panels that look further back by themselves still do. Milliseconds are of the clock,
-processor milliseconds those of this process and of ClickHouse. The slowest query comes first.
+The store is that of `stored_history.py`: the first run fills the folder, later ones ask the same store. Merges are
+stopped, and small parts of fresh rows lie beside the large ones, as while workers write. The range of a query is the
+one that its board opens with or its alert rule has, or `--hours`. Milliseconds are of the clock, processor milliseconds
+those of this process and of ClickHouse. The slowest query comes first.
 """
 
 import argparse
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
 from typing import NamedTuple
 
 from clickhouse_connect.driver.client import Client
 
-from app.domain.windows import HOUR_MS
 from app.runtime.settings import ClickHouseSettings, Settings
 from sinks.clickhouse.client import connect
 from tests.bench.processor import processor_seconds
@@ -30,6 +31,15 @@ POINTS = 1000
 MOST_MS = 200
 """What a panel may take at ten million events."""
 COUNTED = ("event_copies_live", "events")
+FRESH = (
+    # Both tables of artifacts' lists follow.
+    """INSERT INTO artifact_rows SELECT * REPLACE (version + 1 AS version)
+    FROM (SELECT * FROM artifact_rows ORDER BY createdAt DESC LIMIT 300) ORDER BY artifactId""",
+    """INSERT INTO events (* EXCEPT (stored_at)) SELECT * EXCEPT (stored_at) FROM events
+    WHERE ts >= fromUnixTimestamp64Milli({from_ms:Int64}) AND ts < fromUnixTimestamp64Milli({to_ms:Int64})""",
+)
+"""Rows that a worker would write: later ones of the newest artifacts, and events of a stretch of time once more."""
+STRETCH_MS = 20_000
 ARTIFACT = "SELECT artifactId FROM artifact_rows ORDER BY createdAt DESC LIMIT 1 OFFSET 5000"
 
 
@@ -62,24 +72,43 @@ def reader_of(settings: ClickHouseSettings) -> ClickHouseSettings:
     return settings.model_copy(update=reader)
 
 
-def measure(store: Store, moment: Moment, rounds: int, only: str) -> list[Times]:
+@contextmanager
+def unsettled(client: Client, now_ms: int, parts: int) -> Iterator[None]:
+    """So many small parts beside the large ones of the tables that workers write, and no merges."""
+    client.command("SYSTEM STOP MERGES")
+    for number in range(parts):
+        to_ms = now_ms - number * STRETCH_MS
+        for statement in FRESH:
+            client.command(statement, parameters={"from_ms": to_ms - STRETCH_MS, "to_ms": to_ms})
+    yield
+    client.command("SYSTEM START MERGES")
+
+
+def range_of(query: Asked, now_ms: int, hours: int | None) -> Moment:
+    """The time that the query is asked for."""
+    seconds = hours * 3600 if hours else query.seconds
+    return Moment(now_ms - seconds * 1000, now_ms, max(60, seconds // POINTS))
+
+
+def measure(store: Store, now_ms: int, options: argparse.Namespace) -> list[Times]:
     """Times of each query that is asked once or more often."""
     chosen = Chosen({
         "org": EVERYTHING, "stage": EVERYTHING, "model": EVERYTHING, "search": "",
         "artifact": store.api.query(ARTIFACT).result_rows[0][0],
     })  # fmt: skip
-    queries = {query.sql: query for query in asked()}.values()
+    queries = {query.sql: query for query in sorted(asked(), key=lambda query: query.seconds)}.values()
 
     def of(query: Asked) -> Times:
         values = chosen if query.in_browser else None
-        return timed(query.place, rounds, lambda: store.ask(query.sql, moment, values))
+        moment = range_of(query, now_ms, options.hours)
+        return timed(query.place, options.rounds, lambda: store.ask(query.sql, moment, values))
 
-    return [of(query) for query in queries if only in query.place]
+    return [of(query) for query in queries if options.only in query.place]
 
 
 def report(client: Client, times: list[Times], options: argparse.Namespace) -> None:
     visible, stored = (client.query(f"SELECT count() FROM {table}").result_rows[0][0] for table in COUNTED)
-    show(f"{visible:,} visible of {stored:,} stored events, range {options.hours} h, {options.rounds} rounds")
+    show(f"{visible:,} visible of {stored:,} stored events, {options.rounds} rounds")
     show(f"{'p95 ms':>8} {'median':>8} {'least':>8} {'processor':>10}   query")
     for row in sorted(times, reverse=True):
         show(f"{row.p95:8.1f} {row.median:8.1f} {row.least:8.1f} {row.processor:10.1f}   {row.place}")
@@ -98,10 +127,10 @@ def note(line: str) -> None:
 
 def measure_store(settings: Settings, now_ms: int, options: argparse.Namespace) -> None:
     """Ask everything of the store, and print it."""
-    moment = Moment(now_ms - options.hours * HOUR_MS, now_ms, max(60, options.hours * 3600 // POINTS))
     client, grafana = connect(settings.clickhouse), connect(reader_of(settings.clickhouse))
     store = Store(settings.clickhouse, client, grafana)
-    report(client, measure(store, moment, options.rounds, options.only), options)
+    with unsettled(client, now_ms, options.parts):
+        report(client, measure(store, now_ms, options), options)
     client.close()
     grafana.close()
 
@@ -111,7 +140,8 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, required=True, help="keeps the filled store between runs")
     parser.add_argument("--events", type=int, default=10_000_000)
     parser.add_argument("--organizations", type=int, default=100)
-    parser.add_argument("--hours", type=int, default=6)
+    parser.add_argument("--hours", type=int, help="the range of all queries, in place of their boards' and rules'")
+    parser.add_argument("--parts", type=int, default=10, help="small parts of fresh rows")
     parser.add_argument("--rounds", type=int, default=20)
     parser.add_argument("--only", default="", help="only queries whose place has this in it")
     options = parser.parse_args()

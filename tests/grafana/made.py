@@ -16,11 +16,13 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True)
 class Asked:
-    """A query: where it stands, its text, its format (0 series, 1 table), and whether the browser expands it."""
+    """A query: where it stands, its text, its format (0 series, 1 table), the length of its range, and whether the
+    browser expands it."""
 
     place: str
     sql: str
     format: int
+    seconds: int
     panel: Json | None = None
     in_browser: bool = True
 
@@ -66,17 +68,25 @@ def asked() -> Iterator[Asked]:
     for uid, board in boards().items():
         for item in panels(board):
             for target in item["targets"]:
-                yield Asked(f"{uid}/{item['id']} {item['title']}", target["rawSql"], target["format"], item)
+                place = f"{uid}/{item['id']} {item['title']}"
+                yield Asked(place, target["rawSql"], target["format"], opened_for(board), item)
         yield from _around(uid, board)
     for rule in rules():
         model = rule["data"][0]["model"]
-        yield Asked(f"rule {rule['title']}", model["rawSql"], model["format"], in_browser=False)
+        seconds = rule["data"][0]["relativeTimeRange"]["from"]
+        yield Asked(f"rule {rule['title']}", model["rawSql"], model["format"], seconds, in_browser=False)
+
+
+def opened_for(board: Json) -> int:
+    """Seconds of the range that the board opens with."""
+    return int(board["time"]["from"].removeprefix("now-").removesuffix("h")) * 3600
 
 
 def _around(uid: str, board: Json) -> Iterator[Asked]:
     for variable in variables(board):
         if variable["type"] == "query":
-            yield Asked(f"{uid}/${variable['name']}", variable["query"]["rawSql"], 1)
+            yield Asked(f"{uid}/${variable['name']}", variable["query"]["rawSql"], 1, opened_for(board))
     for annotation in board["annotations"]["list"]:
         if "target" in annotation:
-            yield Asked(f"{uid}/{annotation['name']}", annotation["target"]["rawSql"], annotation["target"]["format"])
+            target = annotation["target"]
+            yield Asked(f"{uid}/{annotation['name']}", target["rawSql"], target["format"], opened_for(board))
