@@ -21,7 +21,7 @@ from clickhouse_connect.driver.client import Client
 
 from app.runtime.settings import ClickHouseSettings, Settings
 from sinks.clickhouse.client import connect
-from tests.bench.processor import processor_seconds
+from tests.bench.processor import peak_started_bytes, processor_seconds
 from tests.bench.stored_history import opened
 from tests.grafana.macros import EVERYTHING, Chosen, Moment
 from tests.grafana.made import Asked, asked
@@ -113,6 +113,7 @@ def report(client: Client, times: list[Times], options: argparse.Namespace) -> N
     for row in sorted(times, reverse=True):
         show(f"{row.p95:8.1f} {row.median:8.1f} {row.least:8.1f} {row.processor:10.1f}   {row.place}")
     slow = [row.place for row in times if row.p95 > MOST_MS]
+    show(f"ClickHouse has taken {peak_started_bytes() / 1e6:,.0f} MB at most since it was started")
     show(f"{len(slow)} of {len(times)} queries above {MOST_MS} ms at p95{': ' if slow else ''}{'; '.join(slow)}")
 
 

@@ -25,7 +25,7 @@ from app.queries.catalogue import CATALOGUE
 from app.queries.parameters import parse_values
 from app.runtime.settings import Settings
 from sinks.clickhouse.client import connect_for_questions
-from tests.bench.processor import processor_seconds
+from tests.bench.processor import peak_started_bytes, processor_seconds
 from tests.bench.stored_history import opened
 from tests.web_monitor import MadeUpWorker, served
 
@@ -161,6 +161,7 @@ def main() -> None:
         ask_functions(client, now_ms, options)
         if options.api:
             asyncio.run(ask_api(client, settings, now_ms, options))
+        show(f"ClickHouse has taken {peak_started_bytes() / 1e6:,.0f} MB at most since it was started")
         show(f"ClickHouse listens on {settings.clickhouse.url}")
         time.sleep(options.hold)
         client.close()

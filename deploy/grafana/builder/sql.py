@@ -57,7 +57,6 @@ def texts(values: frozenset[str] | tuple[str, ...]) -> str:
     return ", ".join(f"'{value}'" for value in sorted(values))
 
 
-# FINAL of all artifacts takes half a second as soon as small parts lie beside the large one: first find candidates.
 STUCK: Final = f"status != 'failed' AND waitingTime < $__toTime_ms - INTERVAL {limits.STUCK_MINUTES} MINUTE"
 ERRORS: Final = f"eventType IN ({texts(ERR)})"
 FINISHED: Final = "eventType IN ('artifact_completed', 'artifact_failed')"
@@ -84,7 +83,10 @@ ORDER BY time
 
 
 def latest(view: str, condition: str) -> str:
-    """What to select from for the rows of the view that are their artifact's latest; an artifact may have several."""
+    """What to select from for the rows of the view that are their artifact's latest; an artifact may have several.
+
+    FINAL of all artifacts would take half a second as soon as small parts lie beside the large one.
+    """
     return (
         f"{view} WHERE {condition} AND (artifactId, version) IN (SELECT artifactId, max(version) "
         f"FROM artifact_versions_live WHERE artifactId IN (SELECT artifactId FROM {view} WHERE {condition}) "
