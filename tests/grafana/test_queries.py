@@ -130,6 +130,15 @@ def test_figures_of_the_boards_equal_those_of_the_api(stores: tuple[Store, Store
     stage_tables_equal(board, whole, {row.stage: row.queue_depth for row in now.stages})
 
 
+def test_the_first_minute_of_a_range_is_whole(stores: tuple[Store, Store]) -> None:
+    # In the first half of this minute an artifact is received, and none in the two before.
+    minute = FIRST + 2 * 60_000
+    board, whole = Board(stores[0], None), Board(stores[0], None).frame("voice-overview", 20)
+    for start, is_in in ((minute + 59_000, True), (minute + 60_000, False)):
+        shown = board.frame("voice-overview", 20, Moment(start, WHOLE.to_ms, WHOLE.interval_s))
+        assert (shown.rows == whole.rows) == is_in
+
+
 def figures_between(store: Store, start_ms: int, organization_id: str | None) -> Figures:
     """What the API's own statement makes of all events from then to the end, as one period."""
     bounds = {"start_ms": start_ms, "end_ms": END, "size_ms": END - start_ms}
