@@ -6,6 +6,7 @@ FROM (
         {{ event_columns }},
         log_order
     FROM events
+    {{ prewhere }}
     WHERE ts >= fromUnixTimestamp64Milli(
             greatest({from_ms:Int64}, {now_ms:Int64} - (SELECT events FROM visible_hours) * 3600000), 'UTC')
       AND ts <= fromUnixTimestamp64Milli({to_ms:Int64}, 'UTC')

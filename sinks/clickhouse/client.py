@@ -34,6 +34,12 @@ DURABLE_INSERT = {
     "insert_deduplicate": "0",
 }
 """Settings of every insert: an answer means that the rows are there."""
+TOO_MUCH_FOR_SHORT_QUESTIONS = (
+    *COMPILERS,
+    # With a filter out of a join ClickHouse does not remember which pieces of a table hold nothing of a condition.
+    "enable_join_runtime_filters",
+)
+"""Settings of ClickHouse that speed up long statements only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,12 +83,12 @@ def connect(settings: ClickHouseSettings) -> Client:
 
 
 def connect_for_questions(settings: ClickHouseSettings) -> Client:
-    """A client as `connect` makes it, whose statements are never compiled: compiling takes longer than short ones run.
+    """A client as `connect` makes it, without what helps long statements only.
 
     Where the user's profile decides that, or an older server does not know it, it is left as it is.
     """
     client = connect(settings)
-    for name in COMPILERS:
+    for name in TOO_MUCH_FOR_SHORT_QUESTIONS:
         known = client.server_settings.get(name)
         if known is not None and not known.readonly:
             client.set_client_setting(name, "0")
