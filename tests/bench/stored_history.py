@@ -24,9 +24,11 @@ EVENTS_OF_AN_ARTIFACT = 12.45
 OLD_ARTIFACTS_OF_A_NEW = 2
 ARTIFACTS_OF_AN_INSERT = 40_000
 BREAKERS = """
-INSERT INTO events (eventId, eventType, timestamp, newStatus, source_partition, source_offset, append_time_ms)
+INSERT INTO events
+    (eventId, eventType, timestamp, newStatus, source_partition, source_offset, append_time_ms, stored_at)
 SELECT generateUUIDv4(), if(number % 2, 'circuit_breaker_closed', 'circuit_breaker_opened'),
-    {until_ms:Int64} - 60000 * 7 * (200 - number) AS at, '', 0, 8000000000 + number, at + 150
+    {until_ms:Int64} - 60000 * 7 * (200 - number) AS at, '', 0, 8000000000 + number, at + 150,
+    fromUnixTimestamp64Milli(at + 1000, 'UTC')
 FROM numbers(200)"""
 HISTORIES = """
 SELECT artifactId, toUnixTimestamp64Milli(max(last_stored)), toJSONString(minMap(events)) FROM artifact_state

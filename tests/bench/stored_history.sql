@@ -5,7 +5,7 @@ INSERT INTO events
 (
     eventId, eventType, timestamp, artifactId, voiceNoteId, organizationId, coachUserId, pipelineStage,
     stageStartedAt, stageCompletedAt, previousStatus, newStatus, errorMessage, errorCode, metadata,
-    source_partition, source_offset, append_time_ms
+    source_partition, source_offset, append_time_ms, stored_at
 )
 WITH
     (number + 0.5) / {total:UInt64} AS share,
@@ -71,7 +71,8 @@ SELECT
     ),
     number % 4,
     number * 20 + place + if({repeat:Bool}, 4000000000, 0),
-    at + 150 + if({repeat:Bool}, 5000, 0)
+    at + 150 + if({repeat:Bool}, 5000, 0) AS appended,
+    fromUnixTimestamp64Milli(appended + 850, 'UTC')
 FROM (
     SELECT
         number, chance, place, step.1 AS type, received + toInt64(step.2 * pace) AS at, toInt64(pace * 4000) AS took,
