@@ -61,6 +61,7 @@ def test_every_migration_statement_may_run_again() -> None:
                 r"|ALTER TABLE db\.\w+ ADD (COLUMN|INDEX) IF NOT EXISTS "
                 r"|ALTER TABLE db\.\w+_mv MODIFY QUERY\s"
                 r"|ALTER TABLE db\.\w+ MATERIALIZE COLUMN \w+$"
+                r"|ALTER TABLE db\.\w+ MODIFY SETTING \w+ = \d+$"
                 r"|DROP (TABLE|VIEW) IF EXISTS "
                 # Minima, maxima, sets and replaced rows: what is inserted twice changes nothing.
                 r"|INSERT INTO db\.(artifacts?_\w+|\w+_figures|error_events|breaker_state|minute_activity)\s",
