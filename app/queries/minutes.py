@@ -1,6 +1,7 @@
 """Figures of single minutes, for what no snapshot covers yet."""
 
-from typing import Final
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
 import msgspec
 from clickhouse_connect.driver.client import Client
@@ -13,7 +14,7 @@ from app.queries.query import Query
 from app.queries.spans import KEPT_HOURS
 
 
-class Figures(Answer, frozen=True, kw_only=True):
+class Figures(Answer, frozen=True):
     """What a snapshot would hold of a period; means in milliseconds are 0 without samples, cost is in US dollars."""
 
     period_start: int
@@ -61,6 +62,12 @@ SUMS: Final = (
     "totalAICost",
 )
 """Columns of a kept minute, and of the statement that works them out."""
+MEANS: Final = {
+    "avgEndToEndLatency": "endToEnd",
+    **{f"avg{title}Latency": f"{stage}Latency" for stage, title in STAGE_TITLES.items()},
+}
+"""What the name of a mean's sum and samples begins with."""
+FIELDS: Final = [field.encode_name for field in msgspec.structs.fields(Figures)]
 
 
 class Minutes(Answer, frozen=True, kw_only=True):
@@ -71,9 +78,16 @@ class Minutes(Answer, frozen=True, kw_only=True):
 
 def figures_of(sums: Row, period_start: int) -> Figures:
     """Figures out of the sums of a period."""
-    means = {f"avg{title}Latency": mean(sums, f"{stage}Latency") for stage, title in STAGE_TITLES.items()}
-    means["avgEndToEndLatency"] = mean(sums, "endToEnd")
-    return msgspec.convert({**sums, **means, "periodStart": period_start}, Figures)
+    return figures_of_columns([period_start], {name: [value] for name, value in sums.items()})[0]
+
+
+def figures_of_columns(starts: Sequence[int], sums: Mapping[str, Sequence[Any]]) -> list[Figures]:
+    """Figures out of the sums of many periods, by name: two days are three thousand minutes of 25 figures each."""
+    columns = {**sums, "periodStart": starts}
+    for mean_name, name in MEANS.items():
+        pairs = zip(sums[f"{name}Sum"], sums[f"{name}Samples"], strict=True)
+        columns[mean_name] = [total / samples if samples else 0.0 for total, samples in pairs]
+    return list(map(Figures, *(columns[name] for name in FIELDS)))
 
 
 def mean(sums: Row, name: str) -> float:
@@ -101,13 +115,9 @@ def minutes(client: Client, parameters: RangeParameters, now_ms: int) -> Minutes
     }
     known = known_minutes(client, SUMS, asked)
     parts = known.parts(start_ms, end_ms)
-    kept = [
-        dict(zip(SUMS, sums, strict=True)) for sums in zip(*(known.values(name, parts) for name in SUMS), strict=True)
-    ]
-    found = {
-        minute_ms: figures_of(sums, minute_ms)
-        for minute_ms, sums in zip(map(known.minutes.__getitem__, parts.kept), kept, strict=True)
-    }
+    kept = [known.minutes[place] for place in parts.kept]
+    figures = figures_of_columns(kept, {name: known.values(name, parts) for name in SUMS})
+    found = dict(zip(kept, figures, strict=True))
     if parts.stretches:
         worked_out = sums_of(client, "figures", parts.stretches, asked | {"size_ms": MINUTE_MS}).named_results()
         found |= {row["periodStart"]: figures_of(row, row["periodStart"]) for row in worked_out}
