@@ -20,7 +20,7 @@ MOST_STRETCHES: Final = 3
 """More stretches than these are joined, with what is kept between them."""
 Row = Mapping[str, Any]
 WHOLE: Final = "1"
-KEYS: Final = {"confidence": ", bin", "channels": ", channel", "costs": ", stage, model"}
+KEYS: Final = {"confidence": ", bin", "channels": ", channel", "costs": ", stage, model", "figures_by_kind": ", kind"}
 """What else than buckets a statement of sums goes by."""
 SUMS_OF_MINUTES: Final = {
     "minute_sums": "figures",

@@ -9,7 +9,7 @@ from clickhouse_connect.driver.client import Client
 from app.domain.windows import HOUR_MS, MINUTE_MS
 from app.queries.errors import InvalidParameter
 from app.queries.fields import Answer, RangeParameters
-from app.queries.known_minutes import Row, known_minutes, sums_of
+from app.queries.known_minutes import Row, Stretch, known_minutes, sums_of
 from app.queries.query import Query
 from app.queries.spans import KEPT_HOURS
 
@@ -62,6 +62,30 @@ SUMS: Final = (
     "totalAICost",
 )
 """Columns of a kept minute, and of the statement that works them out."""
+COUNTS: Final = {
+    "artifact_received": ("artifactsReceived",),
+    "artifact_completed": ("artifactsCompleted",),
+    "artifact_failed": ("artifactsFailed",),
+    "transcription_completed": ("transcriptionSuccesses",),
+    "transcription_failed": ("transcriptionFailures",),
+    "claims_extracted": ("claimsExtractionSuccesses",),
+    "claims_extraction_failed": ("claimsExtractionFailures",),
+    "entity_resolution_completed": ("entityResolutionSuccesses",),
+    "entity_needs_disambiguation": ("entityResolutionSuccesses", "entityResolutionsAmbiguous"),
+    "entity_resolution_failed": ("entityResolutionFailures",),
+    "drafts_generated": ("draftGenerationSuccesses",),
+    "draft_generation_failed": ("draftGenerationFailures",),
+}
+"""The sums that count a kind of event."""
+LENGTHS: Final = {
+    "transcription_completed": "transcriptionLatency",
+    "claims_extracted": "claimsExtractionLatency",
+    "entity_resolution_completed": "entityResolutionLatency",
+    "entity_needs_disambiguation": "entityResolutionLatency",
+    "drafts_generated": "draftGenerationLatency",
+    "end_to_end": "endToEnd",
+}
+"""What the names of the sums begin with that add up the lengths of a kind."""
 MEANS: Final = {
     "avgEndToEndLatency": "endToEnd",
     **{f"avg{title}Latency": f"{stage}Latency" for stage, title in STAGE_TITLES.items()},
@@ -74,6 +98,24 @@ class Minutes(Answer, frozen=True, kw_only=True):
     """Minutes, oldest first; one without any event has zeros."""
 
     minutes: list[Figures]
+
+
+def sums_within(client: Client, stretches: Sequence[Stretch], asked: Mapping[str, Any]) -> dict[int, dict[str, Any]]:
+    """Sums of the events of the stretches by the start of their bucket, all of them one unless `asked` has its size."""
+    found: dict[int, dict[str, Any]] = {}
+    for start_ms, kind, number, length, samples, p95, cost in sums_of(
+        client, "figures_by_kind", stretches, asked
+    ).result_rows:
+        sums = found.setdefault(start_ms, dict.fromkeys(SUMS, 0))
+        sums["totalAICost"] += cost
+        for name in COUNTS.get(kind, ()):
+            sums[name] += number
+        if kind in LENGTHS:
+            sums[f"{LENGTHS[kind]}Sum"] += length
+            sums[f"{LENGTHS[kind]}Samples"] += samples
+        if kind == "end_to_end":
+            sums["p95EndToEndLatency"] = p95
+    return found
 
 
 def figures_of(sums: Row, period_start: int) -> Figures:
@@ -119,8 +161,8 @@ def minutes(client: Client, parameters: RangeParameters, now_ms: int) -> Minutes
     figures = figures_of_columns(kept, {name: known.values(name, parts) for name in SUMS})
     found = dict(zip(kept, figures, strict=True))
     if parts.stretches:
-        worked_out = sums_of(client, "figures", parts.stretches, asked | {"size_ms": MINUTE_MS}).named_results()
-        found |= {row["periodStart"]: figures_of(row, row["periodStart"]) for row in worked_out}
+        worked_out = sums_within(client, parts.stretches, asked | {"size_ms": MINUTE_MS})
+        found |= {start: figures_of(sums, start) for start, sums in worked_out.items()}
     starts = range(start_ms, end_ms, MINUTE_MS)
     return Minutes(minutes=[found.get(start) or Figures(period_start=start) for start in starts])
 

@@ -1,6 +1,6 @@
 """The state of the pipeline at a glance."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, Literal
 
 from clickhouse_connect.driver.client import Client
@@ -10,8 +10,8 @@ from app.domain.event_types import STAGES, Stage
 from app.domain.windows import DAY_MS, HOUR_MS, MINUTE_MS
 from app.queries.fields import Answer, Parameters
 from app.queries.history import StageLatencies, hourly_latencies, mean_latency
-from app.queries.known_minutes import known_minutes, sums_of
-from app.queries.minutes import SUMS, Figures, figures_of, mean
+from app.queries.known_minutes import Parts, known_minutes, sums_of
+from app.queries.minutes import SUMS, Figures, figures_of, mean, sums_within
 from app.queries.pipeline_state import PipelineState, pipeline_state
 from app.queries.query import Query
 from app.queries.statements import statement
@@ -102,14 +102,20 @@ class _Pieces:
     def last_hour(self) -> Sums:
         """All sums of the current minute and the 59 before it."""
         end_ms = self._now_ms - self._now_ms % MINUTE_MS + MINUTE_MS
-        return self._sums("figures", end_ms - HOUR_MS, end_ms, SUMS)
+        parts = self._known.parts(end_ms - HOUR_MS, end_ms)
+        found = sums_within(self._client, parts.stretches, self._asked).values() if parts.stretches else ()
+        return self._together(parts, found, SUMS)
 
     def _sums(self, name: str, start_ms: int, end_ms: int, columns: Sequence[str]) -> Sums:
         parts = self._known.parts(start_ms, end_ms)
+        found = sums_of(self._client, name, parts.stretches, self._asked).named_results() if parts.stretches else ()
+        return self._together(parts, found, columns)
+
+    def _together(self, parts: Parts, found: Iterable[Sums], columns: Sequence[str]) -> Sums:
+        """Sums of the minutes that are kept and of what was found in the rest."""
         sums = {column: sum(self._known.values(column, parts)) for column in columns}
-        if parts.stretches:
-            for row in sums_of(self._client, name, parts.stretches, self._asked).named_results():
-                sums = {column: sums[column] + row[column] for column in columns}
+        for row in found:
+            sums = {column: sums[column] + row[column] for column in columns}
         return sums
 
 
