@@ -9,7 +9,7 @@ from clickhouse_connect.driver.client import Client
 from app.domain.windows import HOUR_MS, MINUTE_MS
 from app.queries.errors import InvalidParameter
 from app.queries.fields import Answer, RangeParameters
-from app.queries.known_minutes import Row, Stretch, known_minutes, sums_of
+from app.queries.known_minutes import KnownMinutes, Parts, Row, Stretch, known_minutes, sums_of
 from app.queries.query import Query
 from app.queries.spans import KEPT_HOURS
 
@@ -61,7 +61,10 @@ SUMS: Final = (
     "p95EndToEndLatency",
     "totalAICost",
 )
-"""Columns of a kept minute, and of the statement that works them out."""
+"""What is summed up in a minute."""
+WHOLE_SUMS: Final = SUMS[:-1]
+KEPT: Final = ("sums", SUMS[-1])
+"""Columns of a kept minute: the sums that are whole numbers stand in one array, in this order."""
 COUNTS: Final = {
     "artifact_received": ("artifactsReceived",),
     "artifact_completed": ("artifactsCompleted",),
@@ -98,6 +101,14 @@ class Minutes(Answer, frozen=True, kw_only=True):
     """Minutes, oldest first; one without any event has zeros."""
 
     minutes: list[Figures]
+
+
+def kept_sums(known: KnownMinutes, parts: Parts) -> dict[str, Sequence[Any]]:
+    """Sums of the minutes that are kept, by name; where an organisation has no row nothing happened."""
+    nothing = [0] * len(WHOLE_SUMS)
+    rows = [sums or nothing for sums in known.values("sums", parts)]
+    columns = zip(*rows, strict=True) if rows else [()] * len(WHOLE_SUMS)
+    return dict(zip(SUMS, [*columns, known.values(SUMS[-1], parts)], strict=True))
 
 
 def sums_within(client: Client, stretches: Sequence[Stretch], asked: Mapping[str, Any]) -> dict[int, dict[str, Any]]:
@@ -155,10 +166,10 @@ def minutes(client: Client, parameters: RangeParameters, now_ms: int) -> Minutes
         "end_ms": end_ms,
         "organization_id": parameters.organization_id or "",
     }
-    known = known_minutes(client, SUMS, asked)
+    known = known_minutes(client, KEPT, asked)
     parts = known.parts(start_ms, end_ms)
     kept = [known.minutes[place] for place in parts.kept]
-    figures = figures_of_columns(kept, {name: known.values(name, parts) for name in SUMS})
+    figures = figures_of_columns(kept, kept_sums(known, parts))
     found = dict(zip(kept, figures, strict=True))
     if parts.stretches:
         worked_out = sums_within(client, parts.stretches, asked | {"size_ms": MINUTE_MS})

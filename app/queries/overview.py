@@ -11,7 +11,7 @@ from app.domain.windows import DAY_MS, HOUR_MS, MINUTE_MS
 from app.queries.fields import Answer, Parameters
 from app.queries.history import StageLatencies, hourly_latencies, mean_latency
 from app.queries.known_minutes import Parts, known_minutes, sums_of
-from app.queries.minutes import SUMS, Figures, figures_of, mean, sums_within
+from app.queries.minutes import KEPT, SUMS, Figures, figures_of, kept_sums, mean, sums_within
 from app.queries.pipeline_state import PipelineState, pipeline_state
 from app.queries.query import Query
 from app.queries.statements import statement
@@ -89,7 +89,7 @@ class _Pieces:
         self._day_ms = now_ms - now_ms % DAY_MS
         self._asked = {"now_ms": now_ms, "organization_id": organization_id}
         bounds = {"start_ms": now_ms + 1 - DAY_MS, "end_ms": self._day_ms + DAY_MS + MINUTE_MS}
-        self._known = known_minutes(client, SUMS, self._asked | bounds)
+        self._known = known_minutes(client, KEPT, self._asked | bounds)
 
     def today(self) -> Sums:
         """What finished and what was spent in the UTC day."""
@@ -113,7 +113,8 @@ class _Pieces:
 
     def _together(self, parts: Parts, found: Iterable[Sums], columns: Sequence[str]) -> Sums:
         """Sums of the minutes that are kept and of what was found in the rest."""
-        sums = {column: sum(self._known.values(column, parts)) for column in columns}
+        kept = kept_sums(self._known, parts)
+        sums = {column: sum(kept[column]) for column in columns}
         for row in found:
             sums = {column: sums[column] + row[column] for column in columns}
         return sums

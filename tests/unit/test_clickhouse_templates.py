@@ -3,6 +3,7 @@ import re
 import pytest
 from jinja2 import UndefinedError
 
+from app.queries.minutes import WHOLE_SUMS
 from app.runtime.settings import RetentionSettings
 from sinks.clickhouse.templates import (
     LONGEST_HOURS,
@@ -67,6 +68,12 @@ def test_every_migration_statement_may_run_again() -> None:
                 r"|INSERT INTO db\.(artifacts?_\w+|\w+_figures|error_events|breaker_state|minute_activity)\s",
                 statement,
             )
+
+
+def test_the_sums_of_a_minute_stand_in_the_order_in_which_they_are_read() -> None:
+    [sums] = [migration for migration in migrations() if migration.name == "sums_of_minutes"]
+    added, _ = sums.statements("db", RetentionSettings())
+    assert tuple(re.findall(r"toInt64\((\w+)\)", added)) == WHOLE_SUMS
 
 
 def test_a_name_that_is_not_filled_in_is_an_error() -> None:
