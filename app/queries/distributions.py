@@ -24,6 +24,11 @@ STAGE_BIT: Final = "multiIf({}, 0)".format(
     )
 )
 """The bit of an event's stage, as the table of artifacts by hour has it; 0 for types without a stage."""
+COUNTED: Final = {
+    "confidence": ("confidences.bin", "confidences.transcription", "confidences.claims"),
+    "channels": ("channels.channel", "channels.received", "channels.completed", "channels.failed"),
+}
+"""Columns of a kept minute, each one array: as arrays of tuples they would become thousands of dictionaries."""
 REACHED: Final = ", ".join(f"countIf(bitTest(reached, {bit}))" for bit in range(len(STAGES)))
 
 
@@ -89,17 +94,22 @@ def funnel(client: Client, parameters: RangeParameters, now_ms: int) -> Funnel:
 
 def confidence(client: Client, parameters: RangeParameters, now_ms: int) -> Confidence:
     """How sure transcriptions and claims were."""
-    found = [[0, 0] for _ in range(BINS)]
-    for bin_, *counts in _counts(client, "confidences", "confidence", parameters, now_ms):
-        found[bin_] = [before + count for before, count in zip(found[bin_], counts, strict=True)]
-    return Confidence(bins=[_bin(number, *counts) for number, counts in enumerate(found)])
+    found: dict[int, list[int]] = defaultdict(lambda: [0, 0])
+    for bin_, transcription, claims in _counts(client, "confidence", parameters, now_ms):
+        counts = found[bin_]
+        counts[0] += transcription
+        counts[1] += claims
+    return Confidence(bins=[_bin(number, *found[number]) for number in range(BINS)])
 
 
 def channels(client: Client, parameters: RangeParameters, now_ms: int) -> Channels:
     """What was received, completed and failed in the range, by the channel that the artifact came through."""
     found: dict[str, list[int]] = defaultdict(lambda: [0, 0, 0])
-    for name, *counts in _counts(client, "channels", "channels", parameters, now_ms):
-        found[name] = [before + count for before, count in zip(found[name], counts, strict=True)]
+    for name, received, completed, failed in _counts(client, "channels", parameters, now_ms):
+        counts = found[name]
+        counts[0] += received
+        counts[1] += completed
+        counts[2] += failed
     listed = sorted(found.items(), key=lambda one: ([-count for count in one[1]], one[0]))
     return Channels(
         channels=[
@@ -111,15 +121,12 @@ def channels(client: Client, parameters: RangeParameters, now_ms: int) -> Channe
     )
 
 
-def _counts(
-    client: Client, column: str, name: str, parameters: RangeParameters, now_ms: int
-) -> Iterator[Sequence[Any]]:
+def _counts(client: Client, name: str, parameters: RangeParameters, now_ms: int) -> Iterator[Sequence[Any]]:
     """Counts of the minutes that are kept, then those that the statement `name` finds in the rest of the range."""
     asked = span(parameters, now_ms)
-    known = known_minutes(client, [column], asked)
+    known = known_minutes(client, COUNTED[name], asked)
     parts = known.parts(int(asked["start_ms"]), int(asked["end_ms"]))
-    for counts in chain.from_iterable(known.values(column, parts)):
-        yield tuple(counts.values())
+    yield from zip(*(chain.from_iterable(known.values(column, parts)) for column in COUNTED[name]), strict=True)
     if parts.stretches:
         yield from (counts[3:] for counts in sums_of(client, name, parts.stretches, asked).result_rows)
 
