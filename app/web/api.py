@@ -1,13 +1,15 @@
 """`/api/v1/…`: a route for every question of the catalogue."""
 
 import hashlib
+import re
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from types import MappingProxyType
 from typing import Final, NamedTuple, TypeVar
 
 import msgspec
+import zstandard
 from aiohttp import web
 from aiohttp.typedefs import Handler
 from clickhouse_connect.driver.client import Client
@@ -23,9 +25,17 @@ from app.web.responses import ApiError
 ORGANIZATION: Final = "organizationId"
 SMALLEST_COMPRESSED: Final = 1024
 FASTEST: Final = 1
-GZIP: Final = 31
-"""Level and form of compression: the usual level takes three times as long, for answers a quarter smaller."""
+GZIP_FORM: Final = 31
+CODINGS: Final[Mapping[str, Callable[[bytes], bytes]]] = MappingProxyType(
+    {
+        "zstd": lambda body: zstandard.ZstdCompressor(level=FASTEST).compress(body),
+        "gzip": lambda body: zlib.compress(body, FASTEST, GZIP_FORM),
+    }
+)
+"""How answers are compressed, the best first: two days of minutes take 2 ms by zstd, 8 by gzip, 27 at its usual
+level."""
 NOWHERE: Final[Mapping[str, str]] = MappingProxyType({})
+REFUSED: Final = re.compile(r"q=0(\.0*)?")
 VARY: Final = "Accept-Encoding, Authorization, Cookie"
 
 
@@ -33,11 +43,11 @@ Parsed = TypeVar("Parsed", bound=msgspec.Struct)
 
 
 class Made(NamedTuple):
-    """An answer's body, its tag, and the body by gzip if it is sent so."""
+    """An answer's body as it is sent, in that coding if any, and the tag of what it says."""
 
     body: bytes
     tag: str
-    packed: bytes | None
+    coding: str
 
 
 def catalogue_routes(catalogue: Sequence[Query]) -> Iterator[web.RouteDef]:
@@ -74,7 +84,7 @@ async def answer(
     """The answer to a question, with what a client needs to ask for it again cheaply."""
     parameters = parse(request, query.parameters, dict(places))
     now_ms = request.app[WORKER].now_ms()
-    asked = partial(_answered, query, parameters, now_ms, is_packed=takes_gzip(request))
+    asked = partial(_answered, query, parameters, now_ms, coding=coding_of(request))
     return cacheable(request, await request.app[QUESTIONS].ask(asked))
 
 
@@ -103,16 +113,19 @@ def parse(
         raise ApiError(400, code, str(error)) from error
 
 
-def takes_gzip(request: web.Request) -> bool:
-    """Whether the client can unpack an answer."""
-    return "gzip" in request.headers.get("Accept-Encoding", "").lower()
+def coding_of(request: web.Request) -> str:
+    """How to compress an answer for the client: the best way that it takes, '' for not at all."""
+    offers = (offer.partition(";") for offer in request.headers.get("Accept-Encoding", "").lower().split(","))
+    taken = {name.strip() for name, _, quality in offers if not REFUSED.fullmatch(quality.strip())}
+    return next((coding for coding in CODINGS if coding in taken), "")
 
 
-def made(body: bytes, *, is_packed: bool) -> Made:
+def made(body: bytes, *, coding: str) -> Made:
     """What is sent of a body; work for a question's own thread, as it takes milliseconds for large ones."""
     tag = hashlib.blake2b(body, digest_size=12).hexdigest()
-    packed = zlib.compress(body, FASTEST, GZIP) if is_packed and len(body) >= SMALLEST_COMPRESSED else None
-    return Made(body, tag, packed)
+    if coding and len(body) >= SMALLEST_COMPRESSED:
+        return Made(CODINGS[coding](body), tag, coding)
+    return Made(body, tag, "")
 
 
 def cacheable(request: web.Request, sent: Made, content_type: str = "application/json") -> web.Response:
@@ -120,14 +133,13 @@ def cacheable(request: web.Request, sent: Made, content_type: str = "application
     headers = {"Cache-Control": "private, no-cache", "Vary": VARY}
     if any(known.value in {sent.tag, "*"} for known in request.if_none_match or ()):
         found = web.Response(status=304, headers=headers)
-    elif sent.packed is None:
-        found = web.Response(body=sent.body, content_type=content_type, headers=headers)
     else:
-        headers["Content-Encoding"] = "gzip"
-        found = web.Response(body=sent.packed, content_type=content_type, headers=headers)
+        found = web.Response(body=sent.body, content_type=content_type, headers=headers)
+        if sent.coding:
+            found.headers["Content-Encoding"] = sent.coding
     found.headers["ETag"] = f'W/"{sent.tag}"'
     return found
 
 
-def _answered(query: Query, parameters: msgspec.Struct, now_ms: int, client: Client, *, is_packed: bool) -> Made:
-    return made(msgspec.json.encode(query.run(client, parameters, now_ms)), is_packed=is_packed)
+def _answered(query: Query, parameters: msgspec.Struct, now_ms: int, client: Client, *, coding: str) -> Made:
+    return made(msgspec.json.encode(query.run(client, parameters, now_ms)), coding=coding)

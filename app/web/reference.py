@@ -8,7 +8,7 @@ import orjson
 from aiohttp import web
 
 from app.queries.catalogue import CATALOGUE
-from app.web.api import cacheable, made, takes_gzip
+from app.web.api import cacheable, coding_of, made
 from app.web.guard import asked_by_staff, scoped
 from app.web.openapi import Operation, document, operation_of
 from app.web.pages import render
@@ -107,7 +107,7 @@ def description() -> dict[str, Any]:
 async def openapi(request: web.Request) -> web.Response:
     """The API for programs."""
     only_parameters(request)
-    return cacheable(request, made(orjson.dumps(description()), is_packed=takes_gzip(request)))
+    return cacheable(request, made(orjson.dumps(description()), coding=coding_of(request)))
 
 
 @routes.get("/docs/")

@@ -156,6 +156,27 @@ async def test_files_of_the_page_come_compressed_to_whom_can_read_them() -> None
             assert (await site.ask(path, headers=known))[:2] == (304, "")
 
 
+@pytest.mark.parametrize(
+    ("accepted", "coding"),
+    [
+        ("gzip, deflate, br, zstd", "zstd"),
+        ("GZIP;q=0.8, zstd;q=0.2", "zstd"),
+        ("gzip, zstd;q=0", "gzip"),
+        ("gzip;q=0.0, deflate", None),
+        ("identity", None),
+        ("xgzip", None),
+    ],
+)
+async def test_a_large_answer_comes_in_the_best_coding_that_the_client_takes(accepted: str, coding: str | None) -> None:
+    async with served() as site:
+        _, plain, _ = await site.ask("/openapi.json", headers={"Accept-Encoding": "identity"})
+        status, body, headers = await site.ask("/openapi.json", headers={"Accept-Encoding": accepted})
+        assert (status, body, headers.get("Content-Encoding")) == (200, plain, coding)
+        assert "Accept-Encoding" in headers["Vary"]
+        known = {"If-None-Match": headers["ETag"], "Accept-Encoding": "gzip"}
+        assert (await site.ask("/openapi.json", headers=known))[0] == 304
+
+
 async def test_the_page_is_at_the_address_of_each_of_its_views_and_nowhere_else() -> None:
     script = files("app.web").joinpath("static/js/address.js").read_text()
     views = re.findall(r'"(\w+)"', re.search(r"VIEWS = \[(.*)\]", script).group(1))  # type: ignore[union-attr]
