@@ -58,8 +58,8 @@ function show() {
   shown?.part.dispose();
   const part = BUILDERS[view]({ scope, live, query, now });
   shown = { view, part, organizationId: scope.organizationId };
-  const heading = h("h1", { tabindex: "-1", class: view in TABS ? "spoken" : "view-title" }, part.title ?? TITLES[view]);
-  main.replaceChildren(heading, part.element);
+  const heading = h("h1", { tabindex: "-1", "data-focus": "heading", class: view in TABS ? "spoken" : "view-title" }, part.title ?? TITLES[view]);
+  replace(main, heading, part.element);
   // After a step within the page a screen reader has to hear where it is.
   if (isOtherView) heading.focus({ preventScroll: true });
 }
