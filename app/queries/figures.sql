@@ -1,4 +1,5 @@
--- Sums over buckets of {size_ms} within [{start_ms}, {end_ms}), as a snapshot would have them. A bucket without anything has no row.
+-- Sums over buckets of {size_ms} within [{start_ms}, {end_ms}), as a snapshot would have them, and every single length. A bucket
+-- without anything has no row.
 SELECT
     {start_ms:Int64} + bucket * {size_ms:Int64} AS periodStart,
     {{ scope }},
@@ -25,7 +26,12 @@ SELECT
     sumIf(length, kind = 'end_to_end') AS endToEndSum,
     countIf(kind = 'end_to_end') AS endToEndSamples,
     quantileExactIf(0.95)(length, kind = 'end_to_end') AS p95EndToEndLatency,
-    sum(cost) AS totalAICost{{ times }}
+    sum(cost) AS totalAICost,
+    groupArrayIf(toUInt32(length), is_usable AND kind = 'transcription_completed') AS transcriptionTimes,
+    groupArrayIf(toUInt32(length), is_usable AND kind = 'claims_extracted') AS claimsExtractionTimes,
+    groupArrayIf(toUInt32(length), is_usable AND kind IN ('entity_resolution_completed', 'entity_needs_disambiguation')) AS entityResolutionTimes,
+    groupArrayIf(toUInt32(length), is_usable AND kind = 'drafts_generated') AS draftGenerationTimes,
+    groupArrayIf(length, kind = 'end_to_end') AS endToEndTimes
 FROM (
 {{ figure_kinds }}
 )

@@ -22,12 +22,12 @@ Row = Mapping[str, Any]
 WHOLE: Final = "1"
 KEYS: Final = {"confidence": ", bin", "channels": ", channel", "costs": ", stage, model", "figures_by_kind": ", kind"}
 """What else than buckets a statement of sums goes by."""
-SUMS_OF_MINUTES: Final = {
-    "minute_sums": "figures",
-    "minute_confidences": "confidence",
-    "minute_channels": "channels",
-    "minute_costs": "costs",
+LISTS: Final = {
+    "confidences": ("confidence", "bin, transcription, claims"),
+    "channels": ("channels", "channel, received, completed, failed"),
+    "costs": ("costs", "stage, model, paid"),
 }
+"""Columns of a kept minute that list sums: the statement that finds them, and what an entry has."""
 
 
 class Stretch(NamedTuple):
@@ -133,7 +133,6 @@ def sums_statement(name: str, stretches: int = 1) -> str:
         name,
         scope="'' AS organization, 1 AS is_platform",
         groups=f"bucket{KEYS.get(name, '')}",
-        times="",
         events_within=_within(stretches, "ts", "fromUnixTimestamp64Milli({{{}:Int64}}, 'UTC')"),
         completions_within=_within(stretches, "completed_ms", "{{{}:Int64}}"),
     )
@@ -152,8 +151,11 @@ def _within(stretches: int, column: str, moment: str) -> str:
 
 def minutes_statement() -> str:
     """The statement that keeps minutes, of the platform and of every organisation."""
-    sums = {part: _of_all_scopes(name) for part, name in SUMS_OF_MINUTES.items()}
-    return statement("minute_rows", **sums)
+    lists = "\n".join(
+        statement("minute_list", column=column, columns=columns, sums=_of_all_scopes(name)).rstrip()
+        for column, (name, columns) in LISTS.items()
+    )
+    return statement("minute_rows", figures=_of_all_scopes("figures"), lists=lists)
 
 
 def _of_all_scopes(name: str) -> str:
@@ -162,7 +164,6 @@ def _of_all_scopes(name: str) -> str:
         name,
         scope="organization, grouping(organization) = 1 AS is_platform",
         groups=f"GROUPING SETS (({keys}, organization), ({keys}))",
-        times=statement("minute_times"),
         events_within=WHOLE,
         completions_within=WHOLE,
     ).rstrip()

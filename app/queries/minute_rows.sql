@@ -27,34 +27,8 @@ SELECT
         transform(toUnixTimestamp(minute), {minutes:Array(UInt32)}, {stored_ms:Array(Int64)}, toInt64(0)), 'UTC'),
     now64(3, 'UTC')
 FROM (
-{{ minute_sums }}
+{{ figures }}
 ) AS f
-LEFT JOIN (
-    SELECT {start_ms:Int64} + bucket * {size_ms:Int64} AS at, organization, is_platform,
-        groupArray((bin, transcription, claims)) AS found
-    FROM (
-{{ minute_confidences }}
-    )
-    GROUP BY at, organization, is_platform
-) AS known_confidences
-    ON known_confidences.at = f.periodStart AND known_confidences.organization = f.organization AND known_confidences.is_platform = f.is_platform
-LEFT JOIN (
-    SELECT {start_ms:Int64} + bucket * {size_ms:Int64} AS at, organization, is_platform,
-        groupArray((channel, received, completed, failed)) AS found
-    FROM (
-{{ minute_channels }}
-    )
-    GROUP BY at, organization, is_platform
-) AS known_channels
-    ON known_channels.at = f.periodStart AND known_channels.organization = f.organization AND known_channels.is_platform = f.is_platform
-LEFT JOIN (
-    SELECT {start_ms:Int64} + bucket * {size_ms:Int64} AS at, organization, is_platform,
-        groupArray((stage, model, paid)) AS found
-    FROM (
-{{ minute_costs }}
-    )
-    GROUP BY at, organization, is_platform
-) AS known_costs
-    ON known_costs.at = f.periodStart AND known_costs.organization = f.organization AND known_costs.is_platform = f.is_platform
+{{ lists }}
 WHERE toUnixTimestamp(minute) IN {minutes:Array(UInt32)}
   AND (f.is_platform OR f.organization != '')
