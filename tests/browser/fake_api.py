@@ -29,7 +29,6 @@ class Trouble:
     no_store: bool = False
     late_stream: bool = False
     late_events: bool = False
-    late_overview: bool = False
 
 
 WORLD = web.AppKey("world", World)
@@ -105,8 +104,6 @@ async def stream(request: web.Request) -> web.StreamResponse:
 
 @routes.get("/api/v1/overview")
 async def overview(request: web.Request) -> web.Response:
-    while request.app[TROUBLE].late_overview:  # noqa: ASYNC110  (a test sets it in another thread)
-        await asyncio.sleep(0.05)
     world, org = request.app[WORLD], organisation(request)
     today = world.now_ms - world.now_ms % DAY_MS
     artifacts = world.of(world.artifacts, org)

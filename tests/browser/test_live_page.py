@@ -285,18 +285,6 @@ def test_ranges_change_the_charts_and_stand_in_the_address(site: Site, open_page
     expect(page.locator('[data-chart="latency"] .tip')).to_contain_text("All stages")
 
 
-def test_the_charts_do_not_wait_for_the_backlog(site: Site, open_page: Open) -> None:
-    site.trouble.late_overview = True
-    try:
-        page = open_page(f"{site.url}/view/metrics")
-        expect(page.locator('[data-chart="throughput"] rect:not(.guide)').nth(23)).to_be_attached()
-        backlog = page.locator('[data-card="backlog"]')
-        expect(backlog).not_to_contain_text(re.compile(r"\d"))
-    finally:
-        site.trouble.late_overview = False
-    expect(backlog).to_contain_text(re.compile(r"\d"))
-
-
 def test_the_theme_can_be_chosen_and_stays(site: Site, open_page: Open) -> None:
     page = open_page(f"{site.url}/view/events", color_scheme="light")
     page.locator("#theme").select_option("dark")

@@ -59,27 +59,18 @@ export function metrics({ scope, query }) {
   const span = () => ({ organizationId, startTime: now() - length, endTime: now() });
   const kept = () => ({ ...span(), startTime: Math.max(now() - length, now() - 48 * 3_600_000) });
   const aboutEvents = length > 48 * 3_600_000 ? `last 48 h (events are kept no longer) · ${scope.text}` : `${RANGES[range].text} · ${scope.text}`;
-  let backlog;
-  // One of the cards only, and the slowest answer: the charts do not wait for it.
-  const askForBacklog = async (signal) => {
-    try {
-      backlog = (await ask.overview({ organizationId }, signal)).openDisambiguations;
-      main.show((answer) => ({ ...answer, backlog }));
-    } catch (failure) {
-      if (failure.status === undefined && !signal.aborted) throw failure;
-    }
-  };
   const main = new Panel({
     title: "Metrics", note: `${about} · one bar or point per ${each}, UTC`, tools: rangeButtons(range), everyMs: REFRESH_MS,
     skeleton: 10,
     load: async (signal) => {
-      const periods = await historyOf(range, organizationId, now(), signal);
-      askForBacklog(signal);
-      return { periods, backlog };
+      const [periods, state] = await Promise.all([
+        historyOf(range, organizationId, now(), signal), ask.overview({ organizationId }, signal),
+      ]);
+      return { periods, backlog: state.openDisambiguations };
     },
-    render: (answer) => {
-      const rows = answer.periods.map(({ row }) => row).filter(Boolean);
-      return [rangeCards(combined(rows), answer.backlog, about), charts(answer.periods, about, each)];
+    render: ({ periods, backlog }) => {
+      const rows = periods.map(({ row }) => row).filter(Boolean);
+      return [rangeCards(combined(rows), backlog, about), charts(periods, about, each)];
     },
   });
   const panels = [main, confidencePanel(kept, aboutEvents), channelPanel(kept, aboutEvents)];
