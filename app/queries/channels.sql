@@ -4,9 +4,9 @@ SELECT
     bucket,
     {{ scope }},
     channel,
-    uniqExactIf(eventId, eventType = 'artifact_received') AS received,
-    uniqExactIf(eventId, eventType = 'artifact_completed') AS completed,
-    uniqExactIf(eventId, eventType = 'artifact_failed') AS failed
+    uniqExactIf(eventId, eventType IN {{ kinds_of("artifactsReceived") }}) AS received,
+    uniqExactIf(eventId, eventType IN {{ kinds_of("artifactsCompleted") }}) AS completed,
+    uniqExactIf(eventId, eventType IN {{ kinds_of("artifactsFailed") }}) AS failed
 FROM (
     SELECT
         intDiv(timestamp - {start_ms:Int64}, {size_ms:Int64}) AS bucket,
@@ -15,7 +15,7 @@ FROM (
         if(e.artifactId = '', ifNull(metadata.sourceChannel, ''), known.artifact_channel) AS channel
     FROM events AS e
     LEFT JOIN (
-        SELECT artifactId, substring(max(channel), 57) AS artifact_channel
+        SELECT artifactId, {{ channel }} AS artifact_channel
         FROM artifact_marks
         WHERE artifactId IN (
             SELECT artifactId

@@ -11,7 +11,7 @@ FROM (
         toString(organizationId) AS organization,
         toString(pipelineStage) AS stage,
         ifNull(metadata.aiModel, '') AS model,
-        least(assumeNotNull(metadata.aiCost), 1e38) AS cost
+        {{ cost }} AS cost
     FROM events
     WHERE ts >= {{ visible_from }} AND ts < fromUnixTimestamp64Milli({end_ms:Int64}, 'UTC')
       AND {{ events_within }}

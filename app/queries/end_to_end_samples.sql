@@ -1,7 +1,5 @@
 SELECT
-    toInt64(substring(min(receipt) AS received, 1, 20)) AS received_ms,
-    toInt64(substring(min(completion) AS completed, 1, 20)) AS completed_ms,
-    substring(if(length(completed) > 56, completed, received), 57) AS organization
+        {{ way }}
 FROM artifact_marks
 WHERE artifactId IN (
     SELECT artifactId
@@ -12,7 +10,7 @@ WHERE artifactId IN (
       -- A completion without an organisation belongs to that of the receipt.
       AND ({organization_id:String} = '' OR organizationId IN ({organization_id:String}, '')))
 GROUP BY artifactId
-HAVING received != '~' AND completed != '~' AND completed_ms >= received_ms AND completed_ms >= {start_ms:Int64}
-   AND completed_ms < {end_ms:Int64}
+HAVING {{ has_way }}
+   AND completed_ms >= {start_ms:Int64} AND completed_ms < {end_ms:Int64}
    AND {{ completions_within }}
    AND ({organization_id:String} = '' OR organization = {organization_id:String})

@@ -1,6 +1,7 @@
 """Figures of single minutes, for what no snapshot covers yet."""
 
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from typing import Any, Final
 
 import msgspec
@@ -12,6 +13,7 @@ from app.queries.fields import Answer, RangeParameters
 from app.queries.known_minutes import KnownMinutes, Parts, Row, Stretch, known_minutes, sums_of
 from app.queries.query import Query
 from app.queries.spans import KEPT_HOURS
+from sinks.clickhouse.formulas import COUNTS, LENGTHS, STAGES
 
 
 class Figures(Answer, frozen=True):
@@ -44,17 +46,11 @@ class Figures(Answer, frozen=True):
     total_ai_cost: float = msgspec.field(name="totalAICost", default=0.0)
 
 
-STAGE_TITLES: Final = {
-    "transcription": "Transcription",
-    "claimsExtraction": "ClaimsExtraction",
-    "entityResolution": "EntityResolution",
-    "draftGeneration": "DraftGeneration",
-}
 SUMS: Final = (
     "artifactsReceived",
     "artifactsCompleted",
     "artifactsFailed",
-    *(f"{stage}{sum_}" for stage in STAGE_TITLES for sum_ in ("Successes", "Failures", "LatencySum", "LatencySamples")),
+    *(f"{stage}{sum_}" for stage in STAGES for sum_ in ("Successes", "Failures", "LatencySum", "LatencySamples")),
     "entityResolutionsAmbiguous",
     "endToEndSum",
     "endToEndSamples",
@@ -65,33 +61,14 @@ SUMS: Final = (
 WHOLE_SUMS: Final = SUMS[:-1]
 KEPT: Final = ("sums", SUMS[-1])
 """Columns of a kept minute: the sums that are whole numbers stand in one array, in this order."""
-COUNTS: Final = {
-    "artifact_received": ("artifactsReceived",),
-    "artifact_completed": ("artifactsCompleted",),
-    "artifact_failed": ("artifactsFailed",),
-    "transcription_completed": ("transcriptionSuccesses",),
-    "transcription_failed": ("transcriptionFailures",),
-    "claims_extracted": ("claimsExtractionSuccesses",),
-    "claims_extraction_failed": ("claimsExtractionFailures",),
-    "entity_resolution_completed": ("entityResolutionSuccesses",),
-    "entity_needs_disambiguation": ("entityResolutionSuccesses", "entityResolutionsAmbiguous"),
-    "entity_resolution_failed": ("entityResolutionFailures",),
-    "drafts_generated": ("draftGenerationSuccesses",),
-    "draft_generation_failed": ("draftGenerationFailures",),
-}
-"""The sums that count a kind of event."""
-LENGTHS: Final = {
-    "transcription_completed": "transcriptionLatency",
-    "claims_extracted": "claimsExtractionLatency",
-    "entity_resolution_completed": "entityResolutionLatency",
-    "entity_needs_disambiguation": "entityResolutionLatency",
-    "drafts_generated": "draftGenerationLatency",
-    "end_to_end": "endToEnd",
-}
+_KINDS: Final = frozenset(chain(*COUNTS.values(), *LENGTHS.values()))
+COUNTED: Final = {kind: [name for name in COUNTS if kind in COUNTS[name]] for kind in _KINDS}
+"""The sums that count a kind."""
+MEASURED: Final = {kind: [name for name in LENGTHS if kind in LENGTHS[name]] for kind in _KINDS}
 """What the names of the sums begin with that add up the lengths of a kind."""
 MEANS: Final = {
     "avgEndToEndLatency": "endToEnd",
-    **{f"avg{title}Latency": f"{stage}Latency" for stage, title in STAGE_TITLES.items()},
+    **{f"avg{stage[0].upper()}{stage[1:]}Latency": f"{stage}Latency" for stage in STAGES},
 }
 """What the name of a mean's sum and samples begins with."""
 FIELDS: Final = [field.encode_name for field in msgspec.structs.fields(Figures)]
@@ -119,12 +96,12 @@ def sums_within(client: Client, stretches: Sequence[Stretch], asked: Mapping[str
     ).result_rows:
         sums = found.setdefault(start_ms, dict.fromkeys(SUMS, 0))
         sums["totalAICost"] += cost
-        for name in COUNTS.get(kind, ()):
+        for name in COUNTED.get(kind, ()):
             sums[name] += number
-        if kind in LENGTHS:
-            sums[f"{LENGTHS[kind]}Sum"] += length
-            sums[f"{LENGTHS[kind]}Samples"] += samples
-        if kind == "end_to_end":
+        for name in MEASURED.get(kind, ()):
+            sums[f"{name}Sum"] += length
+            sums[f"{name}Samples"] += samples
+        if kind in LENGTHS["endToEnd"]:
             sums["p95EndToEndLatency"] = p95
     return found
 

@@ -1,10 +1,10 @@
 -- What finished and what was spent in [{start_ms}, {end_ms}), of one organisation or of all ('').
 SELECT
-    countIf(eventType = 'artifact_completed') AS artifactsCompleted,
-    countIf(eventType = 'artifact_failed') AS artifactsFailed,
-    sum(least(ifNull(cost, 0), 1e38)) AS totalAICost
+    countIf(eventType IN {{ kinds_of("artifactsCompleted") }}) AS artifactsCompleted,
+    countIf(eventType IN {{ kinds_of("artifactsFailed") }}) AS artifactsFailed,
+    sum(cost) AS totalAICost
 FROM (
-    SELECT eventType, metadata.aiCost AS cost
+    SELECT eventType, {{ cost }} AS cost
     FROM events
     WHERE ts >= {{ visible_from }} AND ts < fromUnixTimestamp64Milli({end_ms:Int64}, 'UTC')
       AND {{ events_within }}

@@ -42,8 +42,6 @@ GRANT SELECT ON voicemon.artifact_costs_live TO voicemon_reader;
 GRANT SELECT ON voicemon.minute_channels_live TO voicemon_reader;
 GRANT SELECT ON voicemon.snapshots_live TO voicemon_reader;
 GRANT SELECT ON voicemon.event_copies_live TO voicemon_reader;
-GRANT SELECT ON voicemon.stage_ends_live TO voicemon_reader;
-GRANT SELECT ON voicemon.stage_starts_live TO voicemon_reader;
 GRANT SELECT ON voicemon.costs_live TO voicemon_reader;
 GRANT SELECT ON voicemon.minute_counts_live TO voicemon_reader;
 GRANT SELECT ON voicemon.minute_stages_live TO voicemon_reader;

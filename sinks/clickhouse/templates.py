@@ -1,33 +1,38 @@
-"""The SQL files: DDL, filled in with the database's name and the retention settings, and the roll-up's statements."""
+"""The SQL files: DDL, filled in with the database's name and the retention settings, and statements."""
 
 import hashlib
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 
 from jinja2 import Environment, StrictUndefined
+from jinja2.meta import find_undeclared_variables
 
 from app.runtime.settings import RetentionSettings
+from sinks.clickhouse.formulas import FORMULAS
 
 HOURS_PER_DAY = 24
 # A row is on disk for longer than any roll-up may read it, also if the clocks of worker and server differ a little.
 MARGIN_HOURS = 1
 # Some 50 years: a date beyond 2106 would wrap, and ClickHouse would delete the rows at once.
 LONGEST_HOURS = 438_000
-# A stage that took longer has no duration.
-LONGEST_DURATION_MS = 48 * 3_600_000
 _FILE_NAME = re.compile(r"(\d{4})_(\w+)\.sql")
 
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """One DDL file: its number, its name and its text before anything is filled in."""
+    """One DDL file: its number, its name and its text before anything is filled in.
+
+    Views may use the formulas. A migration may not: what it does must not change with them.
+    """
 
     number: int
     name: str
     text: str
+    has_formulas: bool = False
 
     @property
     def checksum(self) -> str:
@@ -41,7 +46,7 @@ class Template:
             database=database,
             ttl_hours=ttl_hours(retention),
             visible_hours=visible_hours(retention),
-            longest_duration_ms=LONGEST_DURATION_MS,
+            **(FORMULAS if self.has_formulas else {}),
         )
         without_comments = re.sub(r"^\s*--.*\n", "", rendered, flags=re.MULTILINE)
         return [statement.strip() for statement in re.split(r";\s*(?:\n|$)", without_comments) if statement.strip()]
@@ -54,19 +59,30 @@ def checksum_of(text: str) -> str:
 
 def migrations() -> list[Template]:
     """All migrations, oldest first."""
-    return _load(files(__package__) / "migrations")
+    return _load(files(__package__) / "migrations", has_formulas=False)
 
 
 def views() -> list[Template]:
     """The reading views in the order in which they build on each other."""
-    return _load(files(__package__) / "views")
+    return _load(files(__package__) / "views", has_formulas=True)
 
 
 @cache
 def rollup_statement(name: str) -> str:
     """The statement of the roll-up with that name; what varies from run to run stays a query parameter."""
     text = (files(__package__) / "rollup" / f"{name}.sql").read_text(encoding="utf-8")
-    return _environment().from_string(text).render(longest_duration_ms=LONGEST_DURATION_MS)
+    return statement_text(text, {})
+
+
+def statement_text(text: str, parts: Mapping[str, str]) -> str:
+    """A statement with the formulas and these parts filled in. Raises UndefinedError for a name that is neither."""
+    return _environment().from_string(text).render(**FORMULAS, **parts)
+
+
+def names_within(text: str) -> set[str]:
+    """Names of what a statement wants filled in, apart from the formulas."""
+    environment = _environment()
+    return find_undeclared_variables(environment.parse(text)) - FORMULAS.keys() - environment.globals.keys()
 
 
 def ttl_hours(retention: RetentionSettings) -> dict[str, int]:
@@ -109,12 +125,13 @@ def visible_hours(retention: RetentionSettings) -> dict[str, int]:
     return {name: min(value, LONGEST_HOURS) for name, value in hours.items()}
 
 
-def _load(folder: Traversable) -> list[Template]:
+def _load(folder: Traversable, *, has_formulas: bool) -> list[Template]:
     found = []
     for file in folder.iterdir():
         match = _FILE_NAME.fullmatch(file.name)
         if match:
-            found.append(Template(int(match[1]), match[2], file.read_text(encoding="utf-8")))
+            text = file.read_text(encoding="utf-8")
+            found.append(Template(int(match[1]), match[2], text, has_formulas))
     return sorted(found, key=lambda template: template.number)
 
 

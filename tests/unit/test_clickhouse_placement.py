@@ -74,7 +74,7 @@ def test_a_single_server_gets_tables_as_written_and_views_with_their_makers_righ
     for name, texts in written().items():
         for text in texts:
             [placed] = Placement().statements(text)
-            if name.startswith("views/"):
+            if name.startswith("views/") and not text.startswith("DROP VIEW IF EXISTS"):
                 assert re.match(
                     r"CREATE OR REPLACE VIEW db\.\w+ DEFINER = CURRENT_USER SQL SECURITY DEFINER AS", placed
                 )

@@ -1,10 +1,12 @@
 import re
+from pathlib import Path
 
 import pytest
 from jinja2 import UndefinedError
 
 from app.queries.minutes import WHOLE_SUMS
 from app.runtime.settings import RetentionSettings
+from sinks.clickhouse.formulas import COUNTS, FORMULAS, LENGTHS, kinds_of
 from sinks.clickhouse.templates import (
     LONGEST_HOURS,
     Template,
@@ -74,6 +76,29 @@ def test_the_sums_of_a_minute_stand_in_the_order_in_which_they_are_read() -> Non
     [sums] = [migration for migration in migrations() if migration.name == "sums_of_minutes"]
     added, _ = sums.statements("db", RetentionSettings())
     assert tuple(re.findall(r"toInt64\((\w+)\)", added)) == WHOLE_SUMS
+
+
+def test_every_formula_stands_in_one_place() -> None:
+    """Migrations apart, whose text stays what it was."""
+    root = Path(__file__).parents[2]
+    texts = {
+        path: " ".join(path.read_text(encoding="utf-8").split())
+        for folder in ("app", "agents", "sinks", "deploy/grafana/builder")
+        for path in (root / folder).rglob("*")
+        if path.suffix in {".sql", ".py"} and path.parent.name != "migrations" and path.name != "formulas.py"
+    }
+    assert len(texts) > 200
+    formulas = [" ".join(formula.split()) for formula in FORMULAS.values() if isinstance(formula, str)]
+    kinds = [kinds_of(figure) for figure in COUNTS | LENGTHS if len((COUNTS | LENGTHS)[figure]) > 1]
+    parts = [
+        "arrayMax(before)",
+        "min(receipt)",
+        "min(completion)",
+        "AND previousStatus = 'needs_disambiguation'",
+        "1e38",
+    ]
+    for part in {*formulas, *kinds, *parts}:
+        assert not [path.name for path, text in texts.items() if part in text], part
 
 
 def test_a_name_that_is_not_filled_in_is_an_error() -> None:

@@ -1,20 +1,3 @@
-{%- set stages = {
-    "transcription": ("transcription_completed",),
-    "claimsExtraction": ("claims_extracted",),
-    "entityResolution": ("entity_resolution_completed", "entity_needs_disambiguation"),
-    "draftGeneration": ("drafts_generated",)} -%}
-{%- set failures = {
-    "transcription": "transcription_failed",
-    "claimsExtraction": "claims_extraction_failed",
-    "entityResolution": "entity_resolution_failed",
-    "draftGeneration": "draft_generation_failed"} -%}
-{%- macro any_of(kinds) -%}
-kind IN ({% for kind in kinds %}'{{ kind }}'{{ ", " if not loop.last }}{% endfor %})
-{%- endmacro -%}
-{%- macro ends_stage(type) -%}
-{{ type }} IN ('transcription_completed', 'claims_extracted', 'entity_resolution_completed',
-                   'entity_needs_disambiguation', 'drafts_generated')
-{%- endmacro -%}
 {%- set in_wanted_hours -%}
 ts >= fromUnixTimestamp64Milli({from_ms:Int64}, 'UTC') AND ts < fromUnixTimestamp64Milli({to_ms:Int64}, 'UTC')
           AND toStartOfHour(ts) IN (SELECT hour FROM wanted)
@@ -23,11 +6,10 @@ ts >= fromUnixTimestamp64Milli({from_ms:Int64}, 'UTC') AND ts < fromUnixTimestam
 -- {stored_ms} says, in the same order, up to which stored_at each hour's rows are taken into account.
 INSERT INTO snapshots_hourly
 (
-    periodStart, scope, organizationId, events, artifactsReceived, artifactsCompleted, artifactsFailed,
-{%- for stage in stages %}
-    {{ stage }}Successes, {{ stage }}Failures, {{ stage }}LatencySum, {{ stage }}LatencySamples, {{ stage }}LatencyQuantiles,
+    periodStart, scope, organizationId, events, {{ counts | join(", ") }},
+{%- for name in lengths %}
+    {{ name }}Sum, {{ name }}Samples, {{ name }}Quantiles,
 {%- endfor %}
-    entityResolutionsAmbiguous, endToEndSum, endToEndSamples, endToEndQuantiles,
     transcriptConfidenceSum, transcriptConfidenceSamples, claimConfidenceSum, claimConfidenceSamples,
     totalClaimsExtracted, totalEntitiesResolved, totalDraftsGenerated, totalAICost, draftsConfirmed, draftsRejected,
     input_max_stored, computed_at
@@ -41,17 +23,14 @@ starts AS (
     WHERE artifactId IN (
         SELECT artifactId
         FROM events
-        WHERE {{ in_wanted_hours }} AND artifactId != '' AND {{ ends_stage("eventType") }}
-          AND durationMs IS NULL AND (stageStartedAt IS NULL OR stageCompletedAt IS NULL))
+        WHERE {{ in_wanted_hours }} AND {{ is_unpaired }})
     GROUP BY artifactId
 ),
 -- Artifacts whose earliest completion lies in one of the hours. Receipts and completions sort by time.
 links AS (
     SELECT
-        toInt64(substring(min(receipt) AS received, 1, 20)) AS received_ms,
-        toInt64(substring(min(completion) AS completed, 1, 20)) AS completed_ms,
-        toStartOfHour(fromUnixTimestamp64Milli(completed_ms, 'UTC')) AS hour,
-        substring(if(length(completed) > 56, completed, received), 57) AS organizationId
+        {{ way }},
+        toStartOfHour(fromUnixTimestamp64Milli(completed_ms, 'UTC')) AS hour
     FROM artifact_marks
     WHERE artifactId IN (
         SELECT artifactId
@@ -59,21 +38,17 @@ links AS (
         WHERE completion >= leftPad(toString({from_ms:Int64}), 20, '0')
           AND completion < leftPad(toString({to_ms:Int64}), 20, '0'))
     GROUP BY artifactId
-    HAVING received != '~' AND completed_ms >= received_ms AND hour IN (SELECT hour FROM wanted)
+    HAVING {{ has_way }} AND hour IN (SELECT hour FROM wanted)
 ),
--- The copy first in the log of each event; kind is its type, apart from names settled by a person.
+-- The copy first in the log of each event.
 accepted AS (
     SELECT
         toStartOfHour(ts) AS hour,
         organizationId,
-        if(eventType = 'entity_resolution_completed' AND previousStatus = 'needs_disambiguation',
-           'names_settled', eventType) AS kind,
-        arrayFilter(start -> start.4 = pipelineStage AND start.1 <= timestamp, started) AS before,
-        multiIf(
-            stageStartedAt IS NOT NULL AND stageCompletedAt IS NOT NULL, stageCompletedAt - stageStartedAt,
-            durationMs IS NOT NULL, durationMs,
-            notEmpty(before), ifNull(stageCompletedAt, timestamp) - arrayMax(before).3,
-            NULL) AS duration,
+        {{ kind }} AS kind,
+        {{ starts_before }} AS before,
+        {{ duration }} AS duration,
+        {{ is_length }} AS is_usable,
         metadata.confidenceScore AS confidence,
         toUInt64(ifNull(multiIf(
             eventType = 'claims_extracted', metadata.claimCount,
@@ -81,13 +56,13 @@ accepted AS (
             eventType = 'entity_needs_disambiguation', metadata.autoResolvedCount,
             eventType = 'drafts_generated', metadata.draftCount,
             NULL), 0)) AS items,
-        metadata.aiCost AS cost
+        {{ cost }} AS cost
     FROM (SELECT *, ts FROM events FINAL WHERE {{ in_wanted_hours }}) AS e
-    LEFT JOIN starts ON starts.artifactId = e.artifactId AND {{ ends_stage("e.eventType") }}
+    LEFT JOIN starts ON starts.artifactId = e.artifactId AND e.eventType IN {{ stage_ends }}
 ),
 -- Sums of each kind of event, end-to-end samples being a kind of their own, and one row per hour, so that an hour
 -- without events gets its zeros. A million events become some thousand rows before anything else is worked out.
--- Decimals go through text, as a cast of the double may be off in the last digit; the bound keeps a cost within them.
+-- Decimals go through text, as a cast of the double may be off in the last digit.
 kinds AS (
     SELECT
         hour,
@@ -100,21 +75,21 @@ kinds AS (
         sum(if(confidence IS NULL, toDecimal128(0, 24), toDecimal128(toString(assumeNotNull(confidence)), 24))) AS confidence,
         count(accepted.confidence) AS confidences,
         sum(items) AS items,
-        sum(if(ifNull(cost, 0) = 0, toDecimal256(0, 24), toDecimal256(toString(least(assumeNotNull(cost), 1e38)), 24))) AS cost
-    FROM (SELECT *, ifNull(duration BETWEEN 0 AND {{ longest_duration_ms }}, 0) AS is_usable FROM accepted) AS accepted
+        sum(if(cost = 0, toDecimal256(0, 24), toDecimal256(toString(accepted.cost), 24))) AS cost
+    FROM accepted
     GROUP BY hour, organizationId, kind
     UNION ALL
     SELECT
         hour,
-        organizationId,
+        organization,
         'end_to_end',
         count(),
         sum(completed_ms - received_ms),
-        0,
+        count(),
         quantileExactStateIf(0.95)(completed_ms - received_ms, 1),
         toDecimal128(0, 24), 0, 0, toDecimal256(0, 24)
     FROM links
-    GROUP BY hour, organizationId
+    GROUP BY hour, organization
     UNION ALL
     SELECT hour, '', '', 0, 0, 0, quantileExactStateIf(0.95)(toInt64(0), 0), toDecimal128(0, 24), 0, 0, toDecimal256(0, 24)
     FROM wanted
@@ -125,26 +100,20 @@ SELECT
     if(grouping(organizationId) = 0, 'org', 'platform') AS row_scope,
     organizationId,
     sumIf(number, kind != 'end_to_end'),
-    sumIf(number, kind = 'artifact_received'),
-    sumIf(number, kind = 'artifact_completed'),
-    sumIf(number, kind = 'artifact_failed'),
-{%- for stage, kinds in stages.items() %}
-    sumIf(number, {{ any_of(kinds) }}),
-    sumIf(number, kind = '{{ failures[stage] }}'),
-    sumIf(length, {{ any_of(kinds) }}),
-    sumIf(lengths, {{ any_of(kinds) }}),
-    quantileExactMergeStateIf(0.95)(quantiles, {{ any_of(kinds) }}),
+{%- for figure in counts %}
+    sumIf(number, kind IN {{ kinds_of(figure) }}),
 {%- endfor %}
-    sumIf(number, kind = 'entity_needs_disambiguation'),
-    sumIf(length, kind = 'end_to_end'),
-    sumIf(number, kind = 'end_to_end'),
-    quantileExactMergeStateIf(0.95)(quantiles, kind = 'end_to_end'),
-{%- for kind in ["transcription_completed", "claims_extracted"] %}
-    sumIf(confidence, kind = '{{ kind }}'),
-    sumIf(confidences, kind = '{{ kind }}'),
+{%- for name in lengths %}
+    sumIf(length, kind IN {{ kinds_of(name) }}),
+    sumIf(lengths, kind IN {{ kinds_of(name) }}),
+    quantileExactMergeStateIf(0.95)(quantiles, kind IN {{ kinds_of(name) }}),
+{%- endfor %}
+{%- for type in ["transcription_completed", "claims_extracted"] %}
+    sumIf(confidence, kind = '{{ type }}'),
+    sumIf(confidences, kind = '{{ type }}'),
 {%- endfor %}
     sumIf(items, kind = 'claims_extracted'),
-    sumIf(items, {{ any_of(["entity_resolution_completed", "names_settled", "entity_needs_disambiguation"]) }}),
+    sumIf(items, kind IN ('entity_resolution_completed', 'names_settled', 'entity_needs_disambiguation')),
     sumIf(items, kind = 'drafts_generated'),
     sum(cost),
     sumIf(number, kind = 'draft_confirmed'),

@@ -66,37 +66,6 @@ SELECT
 FROM {{ database }}.events
 WHERE ts >= now64(3, 'UTC') - INTERVAL {{ visible_hours.events }} HOUR;
 
--- Good and bad ends of stages; names that a person settled end no stage. An end without a duration of its own is
--- unpaired: its duration is the time since the latest start of the stage, which readers look up in stage_starts_live for
--- the few artifacts of their range.
-CREATE OR REPLACE VIEW {{ database }}.stage_ends_live AS
-SELECT
-    ts,
-    organizationId,
-    artifactId,
-    pipelineStage AS stage,
-    timestamp,
-    ifNull(stageCompletedAt, timestamp) AS endedAt,
-    endsWith(eventType, '_failed') AS failed,
-    multiIf(
-        failed, NULL,
-        stageStartedAt IS NOT NULL AND stageCompletedAt IS NOT NULL, stageCompletedAt - stageStartedAt,
-        durationMs) AS toldMs,
-    NOT failed AND artifactId != '' AND toldMs IS NULL AS unpaired,
-    if(toldMs BETWEEN 0 AND {{ longest_duration_ms }}, toldMs, NULL) AS ownMs
-FROM {{ database }}.events FINAL
-WHERE ts >= now64(3, 'UTC') - INTERVAL {{ visible_hours.events }} HOUR
-  AND eventType IN ('transcription_completed', 'claims_extracted', 'entity_resolution_completed',
-                    'entity_needs_disambiguation', 'drafts_generated', 'transcription_failed',
-                    'claims_extraction_failed', 'entity_resolution_failed', 'draft_generation_failed')
-  AND NOT (eventType = 'entity_resolution_completed' AND previousStatus = 'needs_disambiguation');
-
--- (timestamp, event id, start of the stage, stage) of each stage start of an artifact.
-CREATE OR REPLACE VIEW {{ database }}.stage_starts_live AS
-SELECT artifactId, groupUniqArrayArray(starts) AS started
-FROM {{ database }}.artifact_marks
-GROUP BY artifactId;
-
 -- Failures, each once, in a table of their own.
 CREATE OR REPLACE VIEW {{ database }}.failures_live AS
 SELECT ts, eventType, pipelineStage, organizationId, artifactId, errorCode, errorMessage
@@ -106,7 +75,7 @@ WHERE ts >= now64(3, 'UTC') - INTERVAL {{ visible_hours.events }} HOUR;
 -- Events that cost something. Only this view opens the metadata for it.
 CREATE OR REPLACE VIEW {{ database }}.costs_live AS
 SELECT ts, organizationId, artifactId, eventType, pipelineStage, ifNull(metadata.aiModel, '') AS aiModel,
-       least(assumeNotNull(metadata.aiCost), 1e38) AS aiCost
+       {{ cost }} AS aiCost
 FROM {{ database }}.events FINAL
 WHERE ts >= now64(3, 'UTC') - INTERVAL {{ visible_hours.events }} HOUR AND metadata.aiCost > 0;
 

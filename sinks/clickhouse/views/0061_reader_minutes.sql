@@ -37,9 +37,9 @@ UNION ALL
 SELECT
     toStartOfMinute(ts) AS minute,
     {{ both_scopes }},
-    toUInt64(eventType = 'artifact_received'),
-    toUInt64(eventType = 'artifact_completed'),
-    toUInt64(eventType = 'artifact_failed')
+    toUInt64(eventType IN {{ kinds_of("artifactsReceived") }}),
+    toUInt64(eventType IN {{ kinds_of("artifactsCompleted") }}),
+    toUInt64(eventType IN {{ kinds_of("artifactsFailed") }})
 FROM {{ database }}.events AS e FINAL
 WHERE ts >= now64(3, 'UTC') - INTERVAL {{ visible_hours.events }} HOUR
   AND eventType IN ('artifact_received', 'artifact_completed', 'artifact_failed') AND {{- left }};
@@ -50,38 +50,44 @@ CREATE OR REPLACE VIEW {{ database }}.minute_stages_live AS
 SELECT minute, scope, toString(organizationId) AS organizationId, one.1 AS stage, one.2 AS good, one.3 AS bad, one.4 AS times
 FROM (
     SELECT minute, scope, organizationId, arrayJoin([
-        ('transcription', transcriptionSuccesses, transcriptionFailures, transcriptionTimes),
-        ('claims_extraction', claimsExtractionSuccesses, claimsExtractionFailures, claimsExtractionTimes),
-        ('entity_resolution', entityResolutionSuccesses, entityResolutionFailures, entityResolutionTimes),
-        ('draft_generation', draftGenerationSuccesses, draftGenerationFailures, draftGenerationTimes)]) AS one
+{%- for name, ends in stages.items() %}
+        ('{{ ends.stage }}', {{ name }}Successes, {{ name }}Failures, {{ name }}Times){{ "," if not loop.last }}
+{%- endfor %}]) AS one
     {{- kept }}
 )
 UNION ALL
 SELECT
     toStartOfMinute(ts) AS minute,
     {{ both_scopes }},
-    toString(e.stage),
+    toString(pipelineStage),
     toUInt64(NOT failed),
     toUInt64(failed),
-    if(latencyMs BETWEEN 0 AND {{ longest_duration_ms }}, [toUInt32(assumeNotNull(latencyMs))], [])
+    if(NOT failed AND is_usable, [toUInt32(assumeNotNull(duration))], [])
 FROM (
     SELECT
-        ts, organizationId, stage, failed,
-        arrayFilter(start -> start.4 = stage AND start.1 <= timestamp, started) AS before,
-        if(unpaired AND notEmpty(before), endedAt - arrayMax(before).3, ownMs) AS latencyMs
-    FROM {{ database }}.stage_ends_live
+        ts, organizationId, pipelineStage,
+        {{ kind }} AS kind,
+        kind IN {{ stage_failures }} AS failed,
+        {{ starts_before }} AS before,
+        {{ duration }} AS duration,
+        {{ is_length }} AS is_usable
+    FROM (
+        SELECT *, ts
+        FROM {{ database }}.events FINAL
+        WHERE ts >= now64(3, 'UTC') - INTERVAL {{ visible_hours.events }} HOUR
+          AND (eventType IN {{ stage_ends }} OR eventType IN {{ stage_failures }}) AND {{- left }}
+    ) AS ends
     LEFT JOIN (
-        SELECT artifactId AS known, started
-        FROM {{ database }}.stage_starts_live
+        SELECT artifactId AS known, groupUniqArrayArray(starts) AS started
+        FROM {{ database }}.artifact_marks
         WHERE artifactId IN (
             SELECT artifactId
             FROM {{ database }}.events
             WHERE ts >= now64(3, 'UTC') - INTERVAL {{ visible_hours.events }} HOUR
-              AND eventType IN ('transcription_completed', 'claims_extracted', 'entity_resolution_completed',
-                                'entity_needs_disambiguation', 'drafts_generated')
-              AND durationMs IS NULL AND (stageStartedAt IS NULL OR stageCompletedAt IS NULL) AND {{- left }})
+              AND {{ is_unpaired }} AND {{- left }})
+        GROUP BY artifactId
     ) AS starts ON known = artifactId
-    WHERE {{- left }}
+    WHERE kind != 'names_settled'
 ) AS e;
 
 -- Ways of artifacts, from their earliest receipt to their earliest completion, in milliseconds, by the time of the completion.
@@ -96,10 +102,9 @@ SELECT
     [completed_ms - received_ms]
 FROM (
     SELECT
-        toInt64(substring(min(receipt) AS received, 1, 20)) AS received_ms,
-        toInt64(substring(min(completion) AS completed, 1, 20)) AS completed_ms,
-        fromUnixTimestamp64Milli(completed_ms, 'UTC') AS completedTime,
-        substring(if(length(completed) > 56, completed, received), 57) AS organizationId
+        {{ way }},
+        organization AS organizationId,
+        fromUnixTimestamp64Milli(completed_ms, 'UTC') AS completedTime
     FROM {{ database }}.artifact_marks
     WHERE artifactId IN (
         SELECT artifactId
@@ -107,7 +112,7 @@ FROM (
         WHERE ts >= now64(3, 'UTC') - INTERVAL {{ visible_hours.events }} HOUR
           AND eventType = 'artifact_completed' AND {{- left }})
     GROUP BY artifactId
-    HAVING received != '~' AND completed != '~' AND completed_ms >= received_ms
+    HAVING {{ has_way }}
 ) AS e
 WHERE {{- left.replace("(ts)", "(completedTime)") }};
 
@@ -124,7 +129,7 @@ FROM (
     SELECT ts, organizationId, artifactId, ifNull(metadata.sourceChannel, '') AS own, latest
     FROM {{ database }}.events FINAL
     LEFT JOIN (
-        SELECT artifactId AS known, substring(max(channel), 57) AS latest
+        SELECT artifactId AS known, {{ channel }} AS latest
         FROM {{ database }}.artifact_marks
         WHERE artifactId IN (
             SELECT artifactId FROM {{ database }}.events WHERE eventType = 'artifact_received' AND {{- left }})
@@ -144,3 +149,7 @@ UNION ALL
 SELECT toStartOfMinute(ts) AS minute, {{ both_scopes }}, toString(pipelineStage), aiModel, aiCost
 FROM {{ database }}.costs_live AS e
 WHERE {{- left }};
+
+-- Views of an earlier schema that nothing reads any more.
+DROP VIEW IF EXISTS {{ database }}.stage_ends_live;
+DROP VIEW IF EXISTS {{ database }}.stage_starts_live;
