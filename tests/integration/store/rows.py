@@ -9,7 +9,6 @@ from app.domain.events import encode_event
 from app.domain.recount import AcceptedEvent
 
 SETTINGS = {
-    "input_format_column_name_matching_mode": "match_case",
     "async_insert": 0,
     "max_partitions_per_insert_block": 1000,
 }
