@@ -148,16 +148,24 @@ class ArtifactRefresh:
 
 
 def refreshed_row(artifact_id: str, stored_ms: int, history: str) -> list[Any]:
-    """The row of an artifact, in the order of COLUMNS, out of its events as JSON by event id."""
+    """The row of an artifact, in the order of COLUMNS, out of its events as JSON by event id.
+
+    Without an event, as all of them turned out to be copies of other ones, it is a row that no reader shows.
+    """
     events = _histories.decode(history)
     for event_id, event in events.items():
         event.event_id = event_id
-    state = fold_artifact(artifact_id, events.values())
+    state = fold_artifact(artifact_id, events.values()) if events else _nothing(artifact_id)
     values = (getattr(state, name) for name in state.__struct_fields__)
     shown = [
         "" if value is None and column in TEXTS else value for column, value in zip(COLUMNS[1:], values, strict=True)
     ]
     return [stored_ms << COUNT_BITS | min(len(events), COUNT_MASK), *shown]
+
+
+def _nothing(artifact_id: str) -> ArtifactState:
+    """Not active, and older than any retention."""
+    return ArtifactState(artifact_id=artifact_id, created_at=0, updated_at=0, retry_count=0, open_disambiguations=0)
 
 
 async def keep_artifacts(

@@ -1,23 +1,20 @@
-"""Leaves one row of an event whose copies came through several partitions with another time, type or organisation.
+"""Leaves one copy of an event that came through several partitions with other content.
 
 Within a partition the duplicate filter sees such copies, and rows with one key collapse in the table. What is left are
-copies under keys of their own: the one first in the log stays, the rows of the others are deleted.
+copies with another time, type, organisation or artifact: the one first in the log stays, the others are taken back.
 """
 
 import asyncio
 import time
-from collections import defaultdict
-from collections.abc import Iterable
-from datetime import UTC, datetime
-from typing import Any, Final, NamedTuple
+from typing import Final
 
 import structlog
 from clickhouse_connect.driver.client import Client
 
-from app.domain.event_types import FAIL
-from app.domain.windows import HOUR_MS, window_start_ms
+from app.copy_search import CopySearch, StoredCopy, stored_copy
+from app.copy_traces import CopyTraces
+from app.domain.windows import HOUR_MS
 from app.duty import IsOnDuty, until_on_duty
-from app.queries.distributions import STAGE_BIT
 from app.runtime.errors import SinkUnavailable
 from app.runtime.settings import Settings
 from sinks.clickhouse.client import DURABLE_INSERT, StoreError, clear_errors, connect
@@ -25,148 +22,74 @@ from sinks.clickhouse.placement import Placement
 
 log = structlog.get_logger(__name__)
 
-# Every look reads the ids of all rows, so it is followed by a rest so many times as long.
-REST: Final = 200
-SLICE_ROWS: Final = 2_000_000
-MOST_IDS: Final = 10_000
-PLACES_PER_STATEMENT: Final = 1000
-# Parameters travel in the URL.
-IDS_PER_QUESTION: Final = 100
-
-# In slices of the ids, which bounds the memory.
-_SHARED_IDS: Final = """
-    SELECT eventId
-    FROM events
-    WHERE cityHash64(eventId) % {slices:UInt32} = {slice:UInt32}
-    GROUP BY eventId
-    HAVING min(source_partition) != max(source_partition)
-       AND min(cityHash64(organizationId, eventType, ts)) != max(cityHash64(organizationId, eventType, ts))
-    LIMIT {most:UInt32}"""
-_ROWS: Final = """
-    SELECT toString(eventId), append_time_ms, source_partition, source_offset, timestamp, eventType, organizationId
-    FROM events
-    WHERE eventId IN {ids:Array(UUID)}"""
+# Every look reads the ids of all rows, so it is followed by a rest so many times as long. Taking copies back writes
+# parts of tables anew, but mostly waits.
+REST_AFTER_SEARCH: Final = 200
+REST_AFTER_REMOVAL: Final = 20
+# A row becomes visible in one table after the other, some time after its stored_at was taken. Copies are taken back
+# until they were found so long ago.
+ON_THEIR_WAY_MS: Final = 120_000
+COLUMNS: Final = (
+    "append_time_ms", "source_partition", "source_offset", "eventId", "timestamp", "eventType", "organizationId",
+    "artifactId",
+)  # fmt: skip
 _NEWEST: Final = "SELECT toUnixTimestamp64Milli(max(last_stored)) FROM hour_activity"
-# The roll-up takes them for rows that were stored in this hour and in its minutes just now.
-_MARKS: Final = (
-    """
-    INSERT INTO hour_activity (hour, last_stored)
-    SELECT toDateTime(arrayJoin({hours:Array(UInt32)}), 'UTC'), now64(3, 'UTC')""",
-    """
-    INSERT INTO minute_activity (minute, last_stored)
-    SELECT minute, now64(3, 'UTC')
-    FROM minute_activity
-    WHERE toStartOfHour(minute) IN {hours:Array(UInt32)}
-    GROUP BY minute""",
-)
-# Which stages an artifact has reached in an hour cannot be taken back one by one.
-_ARTIFACT_HOUR: Final = f"""
-    INSERT INTO artifact_hours (hour, organizationId, artifact, stages)
-    SELECT toStartOfHour(ts) AS hour, e.organizationId, sipHash128(artifactId), groupBitOr(toUInt8({STAGE_BIT}))
-    FROM events AS e
-    WHERE artifactId != ''
-      AND ts >= toDateTime({{hour:UInt32}}, 'UTC') AND ts < toDateTime({{hour:UInt32}} + 3600, 'UTC')
-    GROUP BY hour, e.organizationId, artifactId"""  # noqa: S608  (names of ours)
-
-
-class StoredCopy(NamedTuple):
-    """A row of an event; rows of one event sort in log order."""
-
-    event_id: str
-    append_time_ms: int
-    partition: int
-    offset: int
-    timestamp: int
-    event_type: str
-    organization_id: str
-
-    def repeats(self, earlier: "StoredCopy", remembered_ms: int) -> bool:
-        """Whether it has the id of an event that another partition brought, within the time that ids are remembered."""
-        return (
-            self.event_id == earlier.event_id
-            and self.partition != earlier.partition
-            and self[4:] != earlier[4:]
-            and self.append_time_ms <= earlier.timestamp + remembered_ms
-        )
-
-
-def later_copies(rows: Iterable[StoredCopy], remembered_ms: int) -> list[StoredCopy]:
-    """Rows that repeat an earlier one of the log which is none itself."""
-    kept: dict[str, list[StoredCopy]] = defaultdict(list)
-    later = []
-    for row in sorted(rows):
-        if any(row.repeats(earlier, remembered_ms) for earlier in kept[row.event_id]):
-            later.append(row)
-        else:
-            kept[row.event_id].append(row)
-    return later
+_STORE_TIME: Final = "SELECT toUnixTimestamp64Milli(now64(3, 'UTC'))"
+_UNFINISHED: Final = f"""
+    SELECT DISTINCT {", ".join(COLUMNS)} FROM later_copies"""  # noqa: S608  (names of ours)
 
 
 class CopyRemoval:
-    """Deletes the rows of later copies and has their hours computed again; any number of them at once do no harm."""
+    """Takes back later copies and has what depends on them computed again; any number of them at once do no harm."""
 
     def __init__(self, client: Client, settings: Settings) -> None:
         self._client = client
         self._settings = settings.clickhouse
-        self._remembered_ms = settings.ingest.duplicates_hours * HOUR_MS
+        self._search = CopySearch(client, settings.ingest.duplicates_hours * HOUR_MS)
+        self._traces = CopyTraces(client, settings.clickhouse)
         self._placement = Placement(settings.clickhouse.cluster)
+        self.rest_seconds = 0.0
+        """How long to rest after the last run."""
 
-    def run_once(self) -> int:
-        """Number of rows deleted. Raises SinkUnavailable if ClickHouse does not answer, StoreError if it refuses."""
+    def run_once(self, since_ms: int = 0) -> int:
+        """Number of copies found, which are gone now, and so are those that an earlier look has left.
+
+        All have been found of which none was stored since then. Raises SinkUnavailable if ClickHouse does not answer,
+        StoreError if it refuses; then the next run goes on.
+        """
+        began = time.monotonic()
         with clear_errors(self._settings):
-            slices = 1 + int(self._client.query("SELECT count() FROM events").result_rows[0][0]) // SLICE_ROWS
-            return sum(self._remove(self._later_copies(number, slices)) for number in range(slices))
+            found = self._search.later(since_ms)
+            searched = time.monotonic()
+            self._note(found)
+            [(began_ms,)] = self._client.query(_STORE_TIME).result_rows
+            unfinished = [stored_copy(row) for row in self._client.query(_UNFINISHED).result_rows]
+            if unfinished:
+                self._traces.remove(unfinished)
+                self._forget(began_ms - ON_THEIR_WAY_MS)
+        self.rest_seconds = REST_AFTER_SEARCH * (searched - began) + REST_AFTER_REMOVAL * (time.monotonic() - searched)
+        return len(found)
 
-    def _later_copies(self, number: int, slices: int) -> list[StoredCopy]:
-        bounds = {"slice": number, "slices": slices, "most": MOST_IDS}
-        ids = [str(event_id) for (event_id,) in self._client.query(_SHARED_IDS, parameters=bounds).result_rows]
-        later = []
-        for first in range(0, len(ids), IDS_PER_QUESTION):
-            chunk = {"ids": ids[first : first + IDS_PER_QUESTION]}
-            rows = self._client.query(_ROWS, parameters=chunk).result_rows
-            later += later_copies((StoredCopy(*row) for row in rows), self._remembered_ms)
-        return later
+    def is_unfinished(self) -> bool:
+        """Whether copies were found of which something may be left. Raises as `run_once`."""
+        with clear_errors(self._settings):
+            return bool(self._client.query("SELECT count() FROM later_copies").result_rows[0][0])
 
-    def _remove(self, later: list[StoredCopy]) -> int:
-        by_hour: dict[int, list[StoredCopy]] = defaultdict(list)
-        for row in later:
-            by_hour[window_start_ms(row.timestamp) // 1000].append(row)
-        if by_hour:
-            # Before as well: a worker that dies in between leaves no hour with figures of deleted rows.
-            self._mark(list(by_hour))
-            for hour_s, rows in by_hour.items():
-                self._delete(hour_s, rows)
-            self._mark(list(by_hour))
+    def _note(self, found: list[StoredCopy]) -> None:
+        if found:
+            self._client.insert("later_copies", found, column_names=COLUMNS, settings=DURABLE_INSERT)
             log.warning(
-                "Deleted rows of events that another partition brought before, with other content",
-                rows=len(later),
-                event_ids=sorted({row.event_id for row in later})[:3],
+                "Removing copies of events that another partition brought before, with other content",
+                rows=len(found),
+                event_ids=sorted({row.event_id for row in found})[:3],
             )
-        return len(later)
 
-    def _delete(self, hour_s: int, rows: list[StoredCopy]) -> None:
-        database, hour = self._settings.database, f"{datetime.fromtimestamp(hour_s, UTC):%Y-%m-%d %H:%M:%S}"
-        for first in range(0, len(rows), PLACES_PER_STATEMENT):
-            chunk = rows[first : first + PLACES_PER_STATEMENT]
-            places = ", ".join(f"({row.partition}, {row.offset})" for row in chunk)
-            condition = f"(source_partition, source_offset) IN ({places})"
-            self._alter(f"ALTER TABLE {database}.events DELETE IN PARTITION '{hour}' WHERE {condition}")
-            if any(row.event_type in FAIL for row in chunk):
-                self._alter(f"ALTER TABLE {database}.error_events DELETE WHERE {condition}")
-        self._alter(f"ALTER TABLE {database}.artifact_hours DELETE WHERE hour = {hour_s}")
-        self._insert(_ARTIFACT_HOUR, {"hour": hour_s})
-
-    def _mark(self, hours: list[int]) -> None:
-        for mark in _MARKS:
-            self._insert(mark, {"hours": hours})
-
-    def _insert(self, statement: str, parameters: dict[str, Any]) -> None:
-        settings = DURABLE_INSERT | ({"distributed_foreground_insert": "1"} if self._placement.cluster else {})
-        self._client.command(statement, parameters=parameters, settings=settings)
-
-    def _alter(self, statement: str) -> None:
-        for placed in self._placement.statements(statement):
-            self._client.command(placed, settings={"mutations_sync": "1"})
+    def _forget(self, until_ms: int) -> None:
+        condition = f"found <= fromUnixTimestamp64Milli(toInt64({until_ms}), 'UTC')"
+        if self._client.query(f"SELECT count() FROM later_copies WHERE {condition}").result_rows[0][0]:  # noqa: S608
+            statement = f"ALTER TABLE {self._settings.database}.later_copies DELETE WHERE {condition}"
+            for placed in self._placement.statements(statement):
+                self._client.command(placed, settings={"mutations_sync": "2"})
 
 
 async def remove_copies(settings: Settings, is_on_duty: IsOnDuty) -> None:
@@ -180,20 +103,24 @@ async def remove_copies(settings: Settings, is_on_duty: IsOnDuty) -> None:
         await until_on_duty(is_on_duty)
         began = time.monotonic()
         try:
-            seen_ms = await asyncio.to_thread(_look, settings, seen_ms)
+            seen_ms, rest = await asyncio.to_thread(_look, settings, seen_ms)
         except (SinkUnavailable, StoreError, OSError) as error:
             log.warning("Later copies not looked for, trying again", reason=str(error) or type(error).__name__)
-        rest = REST * (time.monotonic() - began)
+            rest = REST_AFTER_REMOVAL * (time.monotonic() - began)
 
 
-def _look(settings: Settings, seen_ms: int) -> int:
-    """When a row was stored last, in epoch milliseconds, before the look; none is needed if that is `seen_ms`."""
+def _look(settings: Settings, seen_ms: int) -> tuple[int, float]:
+    """When a row was stored last, in epoch milliseconds, before the look; and how long to rest.
+
+    No look is needed if that is `seen_ms`, and nothing is left of an earlier one.
+    """
     client = connect(settings.clickhouse)
     try:
         with clear_errors(settings.clickhouse):
             newest_ms = int(client.query(_NEWEST).result_rows[0][0])
-        if newest_ms != seen_ms:
-            CopyRemoval(client, settings).run_once()
-        return newest_ms
+        removal = CopyRemoval(client, settings)
+        if newest_ms != seen_ms or removal.is_unfinished():
+            removal.run_once(seen_ms - ON_THEIR_WAY_MS)
+        return newest_ms, removal.rest_seconds
     finally:
         client.close()

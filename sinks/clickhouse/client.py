@@ -78,6 +78,7 @@ def connect(settings: ClickHouseSettings) -> Client:
             **_pool(settings, address),
         )
     _refuse_async_inserts(client)
+    keep_repeated_rows(client)
     client.database = settings.database
     return client
 
@@ -93,6 +94,16 @@ def connect_for_questions(settings: ClickHouseSettings) -> Client:
         if known is not None and not known.readonly:
             client.set_client_setting(name, "0")
     return client
+
+
+def keep_repeated_rows(client: Client) -> None:
+    """No insert of the client is dropped because the same rows were inserted before.
+
+    Newer servers have a setting that overrules `insert_deduplicate`, older ones do not know it.
+    """
+    known = client.server_settings.get("deduplicate_insert")
+    if known is not None and not known.readonly:
+        client.set_client_setting("deduplicate_insert", "disable")
 
 
 def insert_codec(settings: ClickHouseSettings) -> str | None:

@@ -47,12 +47,16 @@ BY_ARTIFACT: Final = (
     "artifacts_by_failure",
 )
 """In this order: workers make rows of `artifact_rows` out of `artifact_state`."""
-BY_HASH: Final = "artifact_hours"
+BY_BOTH: Final = {
+    "later_copies": "artifactId IN %(ids)s",
+    "artifact_hours": "artifact IN (SELECT sipHash128(arrayJoin(%(list)s)))",
+}
+"""Tables that have an organisation beside an artifact, and how the latter is looked for."""
 OF_ORGANISATION: Final = {
     "snapshots_hourly": "organizationId = %(id)s",
     "snapshots_daily": "organizationId = %(id)s",
     **dict.fromkeys(
-        ("hourly_figures", "daily_figures", "minute_figures", "breaker_state", "artifact_totals"),
+        ("hourly_figures", "daily_figures", "minute_figures", "breaker_hours", "artifact_totals"),
         "organizationId = %(id)s",
     ),
     # A deleted name leaves a row without it, which workers write again.
@@ -148,16 +152,19 @@ class Erasure:
             for ids in _lists(sorted(self._artifacts)):
                 others = f" AND NOT ({own})" if is_of_events else ""
                 yield _Part(table, f"artifactId IN %(ids)s{others}", {**name, "ids": ids})
-        is_organisation = self._subject.kind is Kind.ORGANISATION
-        if is_organisation:
-            yield _Part(BY_HASH, own, name)
-        for ids in _lists(sorted(self._artifacts)):
-            others = f" AND NOT ({own})" if is_organisation else ""
-            hashes = "artifact IN (SELECT sipHash128(arrayJoin(%(list)s)))"
-            yield _Part(BY_HASH, f"{hashes}{others}", {**name, "list": list(ids)})
+        for table, of_artifacts in BY_BOTH.items():
+            yield from self._parts_by_both(table, of_artifacts)
         if self._subject.kind is Kind.ORGANISATION:
             for table, condition in OF_ORGANISATION.items():
                 yield _Part(table, condition, name)
+
+    def _parts_by_both(self, table: str, of_artifacts: str) -> Iterator[_Part]:
+        own, name, others = "organizationId = %(id)s", {"id": self._subject.id}, ""
+        if self._subject.kind is Kind.ORGANISATION:
+            yield _Part(table, own, name)
+            others = f" AND NOT ({own})"
+        for ids in _lists(sorted(self._artifacts)):
+            yield _Part(table, f"{of_artifacts}{others}", {**name, "ids": ids, "list": list(ids)})
 
     def _counted(self, part: _Part) -> int:
         question = f"SELECT count() FROM {part.table} WHERE {part.condition}"  # noqa: S608  (names of ours)

@@ -23,6 +23,7 @@ SHARDED_BY = {
     "hour_activity": "cityHash64(hour)",
     "minute_activity": "cityHash64(minute)",
     "breaker_state": "cityHash64(organizationId)",
+    "breaker_hours": "cityHash64(organizationId)",
 }
 """Tables that are spread over the shards, and what decides which shard a row belongs to."""
 

@@ -1,8 +1,8 @@
-from app.copies import StoredCopy, later_copies
+from app.copy_search import StoredCopy, later_copies
 from app.domain.windows import HOUR_MS
 
 REMEMBERED_MS = 48 * HOUR_MS
-FIRST = StoredCopy("id", 1000, 3, 17, 900, "artifact_received", "org")
+FIRST = StoredCopy(1000, 3, 17, "id", 900, "artifact_received", "org", "art")
 
 
 def later(*rows: StoredCopy) -> list[StoredCopy]:
@@ -19,6 +19,11 @@ def test_the_copy_first_in_the_log_stays_whichever_is_stored_first() -> None:
 def test_every_further_copy_goes() -> None:
     copies = [FIRST._replace(append_time_ms=1000 + n, partition=n % 3, event_type=f"type {n}") for n in range(1, 6)]
     assert later(FIRST, *copies) == copies
+
+
+def test_a_copy_of_another_artifact_goes() -> None:
+    copy = FIRST._replace(append_time_ms=1001, partition=0, artifact_id="other")
+    assert later(copy, FIRST, copy) == [copy]
 
 
 def test_rows_with_one_key_and_other_ids_stay() -> None:

@@ -88,16 +88,16 @@ def _now() -> list[Json]:
               "the model.",
               f"""
               SELECT artifactId AS "Artifact", {NAME} AS "Organisation", createdTime AS "Created", aiCost AS "Cost"
-              FROM (
-                  SELECT artifactId, organizationId, createdTime, aiCost
+              FROM artifacts_live
+              {NAMED}
+              WHERE aiCost > 0 AND $__timeFilter_ms(createdTime) AND {ORG} AND artifactId IN (
+                  SELECT artifactId
                   FROM artifact_costs_live
                   WHERE $__timeFilter_ms(createdTime) AND {ORG}
                   ORDER BY aiCost DESC
                   LIMIT 200
-              ) AS dearest
-              {NAMED}
+              )
               ORDER BY aiCost DESC, artifactId
-              LIMIT 1 BY artifactId
               LIMIT 50
               """, size=(12, 8), overrides=[
                   override("Cost", unit=USD, decimals=4), override("Created", unit=MOMENT, custom__width=200),

@@ -18,20 +18,21 @@ from clickhouse_connect.driver.client import Client
 from agents.roll_up import RollUp
 from app.artifact_cleanup import TABLES, ArtifactCleanup
 from app.artifact_refresh import ArtifactRefresh
-from app.copies import CopyRemoval
 from app.domain.recount import recount
 from app.minute_figures import MinuteFigures
 from app.queries.distributions import channels, confidence, funnel
 from app.queries.fields import RangeParameters
 from app.queries.minutes import minutes
 from app.runtime.settings import ClickHouseSettings, RetentionSettings, RollupSettings, Settings
-from sinks.clickhouse.client import cluster_settings
+from sinks.clickhouse.client import cluster_settings, keep_repeated_rows
 from sinks.clickhouse.erasure import Erasure, Kind, Subject
 from sinks.clickhouse.placement import Placement
 from sinks.clickhouse.schema import RetentionChange, SchemaError, migrate
 from tests.integration.store.conftest import HOURS_OF_TWO_YEARS
+from tests.integration.store.copied_log import CopiedLog, answers_equal
 from tests.integration.store.rows import event_line, insert, line_of
 from tests.integration.store.snapshots import HOUR, ManualClock, differences
+from tests.integration.store.test_copies_equal_the_reference import Workers
 from tests.sample_log import read_expected, read_log
 
 CONFIG = """<clickhouse>
@@ -73,6 +74,7 @@ def client(settings: Settings, tmp_path: Path) -> Iterator[Client]:
     client.database = settings.clickhouse.database
     for name, value in cluster_settings(settings.clickhouse).items():
         client.set_client_setting(name, value)
+    keep_repeated_rows(client)
     yield client
     client.close()
 
@@ -139,12 +141,17 @@ def test_old_artifacts_are_deleted_from_the_shards_tables(
 def test_later_copies_are_removed_from_the_shards_tables(
     store: Client, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.copies.Placement", WithoutKeeper)
-    insert(store, [event_line(1), event_line(1, source_partition=1, organizationId="org_1")])
-    marked = store.command("SELECT max(last_stored) FROM hour_activity")
-    assert CopyRemoval(store, settings).run_once() == 1
-    assert store.query("SELECT source_partition, organizationId FROM events").result_rows == [(0, "")]
-    assert store.command("SELECT max(last_stored) FROM hour_activity") > marked
+    for module in ("app.copies", "app.copy_traces"):
+        monkeypatch.setattr(f"{module}.Placement", WithoutKeeper)
+    monkeypatch.setattr("app.copies.ON_THEIR_WAY_MS", 0)
+    log, workers = CopiedLog(11), Workers(store, settings)
+    for batch in log.batches():
+        insert(store, batch)
+    workers.derive()
+    assert workers.removal.run_once() > 5
+    assert not workers.removal.is_unfinished()
+    workers.derive()
+    answers_equal(store, log, monkeypatch)
 
 
 def test_erasing_reaches_the_shards_tables(store: Client, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,6 +13,7 @@ from app.queries.minutes import minutes
 from app.queries.overview import overview
 from app.runtime.settings import RetentionSettings, Settings
 from sinks.clickhouse.schema import migrate
+from sinks.clickhouse.templates import migrations
 from tests.integration.store.rows import event_line, insert, line_of
 from tests.integration.store.test_overview_queries import (
     NOW,
@@ -108,6 +109,23 @@ def test_the_circuit_breaker_is_known_for_longer_than_its_events(store: Client, 
     half = {"eventId": "6f0e0b7e-4a2c-4f0e-9c55-0d6f6d1f3c13", "newStatus": "half_open"}
     insert(store, [event_line(3, timestamp=AT + 1, **(kind | half))])
     assert overview(store, Parameters(), NOW).breaker_state == "half_open"
+
+
+@pytest.mark.clickhouse
+def test_what_was_known_of_the_circuit_breaker_is_taken_over(
+    client: Client, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    older = [migration for migration in migrations() if migration.number < 90]
+    with monkeypatch.context() as patch:
+        patch.setattr("sinks.clickhouse.schema.migrations", lambda: older)
+        migrate(client, settings)
+    kind = {"artifactId": "", "metadata": {}, "eventType": "circuit_breaker_opened"}
+    insert(client, [event_line(1, timestamp=AT, **kind)])
+    client.command("ALTER TABLE events DROP PARTITION ALL")
+    migrate(client, settings)
+    found = overview(client, Parameters(), NOW)
+    assert (found.breaker_state, found.breaker_since) == ("open", AT)
+    assert client.query("EXISTS TABLE breaker_state").result_rows == [(0,)]
 
 
 def test_a_range_is_made_of_what_is_kept_and_of_few_stretches() -> None:

@@ -51,3 +51,14 @@ def test_totals_follow_the_artifacts_and_forget_erased_ones(store: Client, setti
         refresh.run_once()
         assert found(store) == ({"ingestion": 1}, 0)
     assert not any(one.rows for one in erasure.count())
+
+
+def test_totals_that_were_stored_before_are_stored_again(store: Client, settings: Settings) -> None:
+    refresh = ArtifactRefresh(store, settings.clickhouse)
+    for name in ("a", "b", "c"):
+        put(store, name, "artifact_received", timestamp=AT)
+        refresh.run_once()
+        assert found(store) == ({"ingestion": 1}, 0)
+        put(store, name, "artifact_completed", timestamp=AT + 1)
+        refresh.run_once()
+        assert found(store) == ({}, 0)

@@ -150,7 +150,8 @@ def distributions_equal(store: Client, events: list[Any], own: list[Any], parame
         del wanted_funnel[None]
         assert wanted_funnel == read_expected("expected.json")["funnel"]["total"]
     assert all(
-        row["dropOff"] == pytest.approx(1 - row["artifacts"] / before["artifacts"]) for before, row in pairwise(found)
+        row["dropOff"] == pytest.approx(1 - row["artifacts"] / before["artifacts"] if before["artifacts"] else 0)
+        for before, row in pairwise(found)
     )
 
     bins = plain(confidence(store, parameters, NOW))["bins"]
