@@ -17,6 +17,7 @@ from app.domain.windows import HOUR_MS, MINUTE_MS
 from app.queries.distributions import STAGE_BIT
 from app.runtime.settings import ClickHouseSettings
 from sinks.clickhouse.client import DURABLE_INSERT
+from sinks.clickhouse.formulas import BREAKER_STATE
 from sinks.clickhouse.placement import Placement
 
 # ClickHouse parses no statement of more than 256 KiB, and some name each copy five times.
@@ -106,9 +107,7 @@ _IS_BREAKER: Final = "toUnixTimestamp(hour) IN %(hours)s AND latest.eventId IN %
 _FILL_BREAKER: Final = f"""
     INSERT INTO breaker_hours (organizationId, hour, latest)
     SELECT toString(e.organizationId) AS organizationId, toStartOfHour(ts) AS hour,
-        max((timestamp, toString(eventId), log_order,
-             multiIf(newStatus IN ('open', 'half_open', 'closed'), newStatus,
-                     eventType = 'circuit_breaker_opened', 'open', 'closed')))
+        max((timestamp, toString(eventId), log_order, {BREAKER_STATE}))
     FROM events AS e
     WHERE {_IN_HOURS} AND eventType IN ('circuit_breaker_opened', 'circuit_breaker_closed') AND NOT ({_PLACES})
     GROUP BY organizationId, hour"""  # noqa: S608

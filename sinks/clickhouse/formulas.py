@@ -87,6 +87,11 @@ _HAS_WAY: Final = "received != '~' AND completed != '~' AND completed_ms >= rece
 _CHANNEL: Final = "substring(max(channel), 57)"
 # No sum of costs must leave the numbers.
 _COST: Final = "least(ifNull(metadata.aiCost, 0), 1e38)"
+BREAKER_STATE: Final = (
+    "multiIf(newStatus IN ('open', 'half_open', 'closed'), newStatus, "
+    "eventType = 'circuit_breaker_opened', 'open', 'closed')"
+)
+"""Of an event of the circuit breaker: the state that it tells."""
 
 FORMULAS: Final[dict[str, object]] = {
     "longest_duration_ms": LONGEST_DURATION_MS,

@@ -9,7 +9,8 @@ from typing import Any, Final
 from deploy.grafana.builder import artifacts, limits, monitor, overview, stages
 from deploy.grafana.builder.panels import TABLE, Json, tidy
 from deploy.grafana.builder.provisioning import DATASOURCE_UID, FOLDER
-from deploy.grafana.builder.sql import BREAKER, BREAKER_STATE, FINISHED, stuck
+from deploy.grafana.builder.sql import BREAKER, FINISHED, stuck
+from sinks.clickhouse.formulas import BREAKER_STATE
 
 EXPRESSION: Final = "__expr__"
 HOUR: Final = 3600

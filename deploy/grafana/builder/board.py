@@ -6,7 +6,8 @@ from itertools import count
 from typing import Any, Final
 
 from deploy.grafana.builder.panels import DATASOURCE, PLUGIN, TABLE, WIDTH, Json, query, tidy
-from deploy.grafana.builder.sql import BREAKER, BREAKER_STATE, BUDGETS
+from deploy.grafana.builder.sql import BREAKER, BUDGETS
+from sinks.clickhouse.formulas import BREAKER_STATE
 
 SCHEMA_VERSION: Final = 41
 TAG: Final = "voice-monitor"

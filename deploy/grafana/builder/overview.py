@@ -20,7 +20,6 @@ from deploy.grafana.builder.panels import (
 )
 from deploy.grafana.builder.sql import (
     BREAKER,
-    BREAKER_STATE,
     ERRORS,
     FILL,
     IN_RANGE,
@@ -37,6 +36,7 @@ from deploy.grafana.builder.sql import (
     WAYS,
     stuck,
 )
+from sinks.clickhouse.formulas import BREAKER_STATE
 
 UID: Final = "voice-overview"
 FAILURE_STEPS: Final = steps((limits.FAILURE_RATE, YELLOW), (limits.FAILURE_RATE_CRITICAL, RED))

@@ -63,10 +63,6 @@ FINISHED: Final = "eventType IN ('artifact_completed', 'artifact_failed')"
 RETRIES: Final = "eventType IN ('retry_initiated', 'retry_succeeded', 'retry_failed')"
 BUDGETS: Final = "eventType IN ('budget_exceeded', 'budget_threshold_reached', 'rate_limit_hit')"
 BREAKER: Final = "eventType IN ('circuit_breaker_closed', 'circuit_breaker_opened')"
-BREAKER_STATE: Final = (
-    "multiIf(newStatus IN ('open', 'half_open', 'closed'), newStatus, "
-    "eventType = 'circuit_breaker_opened', 'open', 'closed')"
-)
 NAMED: Final = (
     "LEFT JOIN (SELECT organizationId AS known, name FROM organizations_live) AS names ON names.known = organizationId"
 )
