@@ -1,9 +1,11 @@
 """Finds rows of an event whose copies came through several partitions with other content.
 
-Copies under several keys have rows of their own in `events`. Copies under one key that name several artifacts are one
-row there, that of the copy first in the log, but each is known of its own artifact.
+Copies under several keys have rows of their own in `events`. Copies under one key are one row there, that of the copy
+first in the log, but if they name several artifacts, each is known of its own one; and of one artifact, what the later
+ones tell of a start or a channel is among its marks.
 """
 
+import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final, NamedTuple
@@ -14,6 +16,12 @@ SLICE_ROWS: Final = 2_000_000
 MOST_IDS: Final = 10_000
 # A statement is at most 256 KiB long, and one names them twice.
 IDS_PER_QUESTION: Final = 2500
+# Some name each copy five times.
+MOST_COPIES: Final = 400
+MOST_BYTES: Final = 40_000
+
+NOWHERE: Final = 2**32 - 1
+"""The partition of a copy that only marks tell of: it has left no row, so its place in the log is not known."""
 
 # In slices of the ids, which bounds the memory.
 _SEVERAL_KEYS: Final = """
@@ -30,23 +38,65 @@ _OLDEST_ACTIVE_HOUR: Final = """
     SELECT toUnixTimestamp(min(hour)) * 1000
     FROM hour_activity
     WHERE last_stored >= fromUnixTimestamp64Milli({since_ms:Int64}, 'UTC')"""
-_SEVERAL_ARTIFACTS: Final = """
+_IS_ACTIVE: Final = """last_stored >= fromUnixTimestamp64Milli({from_ms:Int64}, 'UTC') - INTERVAL 1 HOUR
+          AND last_event >= fromUnixTimestamp64Milli({from_ms:Int64}, 'UTC')
+          AND artifactId NOT IN (SELECT artifactId FROM overgrown_artifacts)"""
+_SEVERAL_ARTIFACTS: Final = f"""
     SELECT id
     FROM (
         SELECT cityHash64(artifactId) AS artifact, arrayJoin(mapKeys(events)) AS id
         FROM artifact_state
-        WHERE last_stored >= fromUnixTimestamp64Milli({from_ms:Int64}, 'UTC') - INTERVAL 1 HOUR
-          AND last_event >= fromUnixTimestamp64Milli({from_ms:Int64}, 'UTC')
-          AND artifactId NOT IN (SELECT artifactId FROM overgrown_artifacts)
+        WHERE {_IS_ACTIVE}
         UNION ALL
         SELECT cityHash64('') AS artifact, eventId AS id
         FROM events
-        WHERE empty(artifactId) AND ts >= fromUnixTimestamp64Milli({from_ms:Int64}, 'UTC')
+        WHERE empty(artifactId) AND ts >= fromUnixTimestamp64Milli({{from_ms:Int64}}, 'UTC')
     )
-    WHERE cityHash64(id) % {slices:UInt32} = {slice:UInt32}
+    WHERE cityHash64(id) % {{slices:UInt32}} = {{slice:UInt32}}
     GROUP BY id
     HAVING min(artifact) != max(artifact)
-    LIMIT {most:UInt32}"""
+    LIMIT {{most:UInt32}}"""  # noqa: S608  (names of ours)
+_OF_SLICE: Final = f"""cityHash64(artifactId) % {{slices:UInt32}} = {{slice:UInt32}}
+          AND artifactId IN (SELECT artifactId FROM artifact_state WHERE {_IS_ACTIVE})"""  # noqa: S608
+# Of one start event several starts.
+_OTHER_STARTS: Final = f"""
+    SELECT artifactId, start.1 AS timestamp, start.2 AS id
+    FROM (
+        SELECT artifactId, arrayJoin(groupUniqArrayArray(starts)) AS start
+        FROM artifact_marks
+        WHERE {_OF_SLICE}
+        GROUP BY artifactId
+    )
+    GROUP BY artifactId, timestamp, id
+    HAVING count() > 1
+    LIMIT {{most:UInt32}}"""  # noqa: S608  (names of ours)
+# A channel that is not the one in the artifact's row, which is made of the first copies. It may just be newer.
+_OTHER_CHANNELS: Final = f"""
+    SELECT artifactId, toInt64(substring(max(shown) AS text, 1, 20)), substring(text, 21, 36), substring(text, 57)
+    FROM (
+        SELECT artifactId, max(channel) AS shown, '' AS told, 0 AS has_row
+        FROM artifact_marks
+        WHERE {_OF_SLICE}
+        GROUP BY artifactId
+        UNION ALL
+        SELECT artifactId, '' AS shown, argMax(sourceChannel, version) AS told, 1 AS has_row
+        FROM artifact_rows
+        WHERE {_OF_SLICE}
+        GROUP BY artifactId
+    )
+    GROUP BY artifactId
+    HAVING max(has_row) = 1 AND text != '' AND max(told) != substring(text, 57)
+    LIMIT {{most:UInt32}}"""  # noqa: S608
+_TOLD_CHANNELS: Final = """
+    SELECT artifactId, toString(id), ifNull(known[id].sourceChannel, '')
+    FROM (
+        SELECT artifactId, minMap(events) AS known
+        FROM artifact_state
+        WHERE artifactId IN %(artifact_ids)s
+        GROUP BY artifactId
+    )
+    ARRAY JOIN mapKeys(known) AS id
+    WHERE id IN %(event_ids)s"""
 _ROWS: Final = """
     SELECT append_time_ms, source_partition, source_offset, eventId, timestamp, eventType, organizationId, artifactId
     FROM events
@@ -95,6 +145,26 @@ def stored_copy(row: Sequence[Any]) -> StoredCopy:
     return StoredCopy(*values)
 
 
+def chunks_of(copies: Sequence[StoredCopy]) -> Iterator[list[StoredCopy]]:
+    """The copies in pieces that fit into a statement."""
+    chunk: list[StoredCopy] = []
+    size = 0
+    for copy in copies:
+        size += 2 * len(copy.artifact_id.encode())
+        if chunk and (len(chunk) == MOST_COPIES or size > MOST_BYTES):
+            yield chunk
+            chunk, size = [], 2 * len(copy.artifact_id.encode())
+        chunk.append(copy)
+    if chunk:
+        yield chunk
+
+
+def _unplaced(artifact_id: str, timestamp: int, event_id: str) -> StoredCopy:
+    """A copy that only the marks of its artifact tell of, with a number of its own in place of an offset."""
+    number = hashlib.blake2b(f"{event_id}{artifact_id}".encode(), digest_size=8).digest()
+    return StoredCopy(0, NOWHERE, int.from_bytes(number), event_id, timestamp, "", "", artifact_id)
+
+
 def later_copies(rows: Iterable[StoredCopy], remembered_ms: int) -> list[StoredCopy]:
     """Rows that repeat an earlier one of the log which is none itself."""
     kept: dict[str, list[StoredCopy]] = defaultdict(list)
@@ -128,7 +198,18 @@ class CopySearch:
                 if not by_artifact.isdisjoint(ids):
                     rows = [*rows, *self._query(_ROWS_OF_ARTIFACTS, ids=ids, from_ms=from_ms)]
                 later += later_copies(map(stored_copy, rows), self._remembered_ms)
+            later += self._of_marks(bounds | {"from_ms": from_ms})
         return later
+
+    def _of_marks(self, bounds: dict[str, int]) -> list[StoredCopy]:
+        """Events of which the marks of their artifact tell something that the copy first in the log does not."""
+        found = {_unplaced(*row) for row in self._query(_OTHER_STARTS, **bounds)}
+        shown = {_unplaced(*mark): channel for *mark, channel in self._query(_OTHER_CHANNELS, **bounds)}
+        for some in chunks_of(list(shown)):
+            asked = {name: tuple(getattr(copy, name[:-1]) for copy in some) for name in ("artifact_ids", "event_ids")}
+            told = {row[:2]: row[2] for row in self._query(_TOLD_CHANNELS, **asked)}
+            found |= {copy for copy in some if told.get((copy.artifact_id, copy.event_id), shown[copy]) != shown[copy]}
+        return sorted(found)
 
     def _ids(self, statement: str, **parameters: Any) -> set[str]:
         return {str(event_id) for (event_id,) in self._query(statement, **parameters)}

@@ -5,13 +5,13 @@ what is computed anew comes out of rows that are there.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
 from clickhouse_connect.driver.client import Client
 
-from app.copy_search import StoredCopy
+from app.copy_search import StoredCopy, chunks_of
 from app.domain.event_types import FAIL
 from app.domain.windows import HOUR_MS, MINUTE_MS
 from app.queries.distributions import STAGE_BIT
@@ -20,9 +20,6 @@ from sinks.clickhouse.client import DURABLE_INSERT
 from sinks.clickhouse.formulas import BREAKER_STATE
 from sinks.clickhouse.placement import Placement
 
-# ClickHouse parses no statement of more than 256 KiB, and some name each copy five times.
-MOST_COPIES: Final = 400
-MOST_BYTES: Final = 40_000
 BREAKERS: Final = frozenset({"circuit_breaker_opened", "circuit_breaker_closed"})
 
 _PLACES: Final = "(source_partition, source_offset) IN %(places)s"
@@ -152,7 +149,7 @@ class CopyTraces:
         self._remove_events(copies)
         self._remove_failures([copy for copy in copies if copy.event_type in FAIL])
         self._remove_breakers([copy for copy in copies if copy.event_type in BREAKERS])
-        chunks = [_parameters(chunk) for chunk in _chunks([copy for copy in copies if copy.artifact_id])]
+        chunks = [_parameters(chunk) for chunk in chunks_of([copy for copy in copies if copy.artifact_id])]
         self._remove_stages(chunks)
         known = [chunk for chunk in map(self._without_overgrown, chunks) if chunk["artifacts"]]
         self._change_named("artifact_state", known, _NAMED_BY_STATE, _TAKE_FROM_STATE)
@@ -160,14 +157,14 @@ class CopyTraces:
         for statement in (_FILL_MARKS, _TOUCH, _MARK_MINUTES_OF_ARTIFACTS):
             self._insert(statement, known)
         for statement in (_MARK_HOURS, _MARK_MINUTES):
-            self._insert(statement, [_parameters(chunk) for chunk in _chunks(copies)])
+            self._insert(statement, [_parameters(chunk) for chunk in chunks_of(copies)])
 
     def _remove_events(self, copies: Sequence[StoredCopy]) -> None:
         """Each hour is a partition of its own, and that the last one is done says nothing of the others."""
         by_hour: dict[int, list[StoredCopy]] = defaultdict(list)
         for copy in copies:
             by_hour[copy.timestamp // HOUR_MS].append(copy)
-        chunks = [_parameters(chunk) for of_hour in by_hour.values() for chunk in _chunks(of_hour)]
+        chunks = [_parameters(chunk) for of_hour in by_hour.values() for chunk in chunks_of(of_hour)]
         stored = self._stored_events(chunks)
         for number, chunk in enumerate(stored, 1):
             self._delete_events(chunk, is_waited_for=number == len(stored))
@@ -182,12 +179,12 @@ class CopyTraces:
         self._alter("events", f"DELETE IN PARTITION '{hour}' WHERE {_PLACES}", chunk, is_waited_for=is_waited_for)
 
     def _remove_failures(self, copies: Sequence[StoredCopy]) -> None:
-        chunks = [_parameters(chunk) for chunk in _chunks(copies)]
+        chunks = [_parameters(chunk) for chunk in chunks_of(copies)]
         stored = [chunk for chunk in chunks if self._any(f"error_events WHERE {_PLACES}", chunk)]
         self._change("error_events", f"DELETE WHERE {_PLACES}", stored)
 
     def _remove_breakers(self, copies: Sequence[StoredCopy]) -> None:
-        chunks = [_parameters(chunk) for chunk in _chunks(copies)]
+        chunks = [_parameters(chunk) for chunk in chunks_of(copies)]
         stored = [chunk for chunk in chunks if self._any(f"breaker_hours WHERE {_IS_BREAKER}", chunk)]
         self._change("breaker_hours", f"DELETE WHERE {_IS_BREAKER}", stored)
         self._insert(_FILL_BREAKER, chunks)
@@ -229,20 +226,6 @@ class CopyTraces:
         settings = DURABLE_INSERT | ({"distributed_foreground_insert": "1"} if self._settings.cluster else {})
         for chunk in chunks:
             self._client.command(statement, parameters=chunk, settings=settings)
-
-
-def _chunks(copies: Sequence[StoredCopy]) -> Iterator[list[StoredCopy]]:
-    """The copies in pieces that fit into a statement."""
-    chunk: list[StoredCopy] = []
-    size = 0
-    for copy in copies:
-        size += 2 * len(copy.artifact_id.encode())
-        if chunk and (len(chunk) == MOST_COPIES or size > MOST_BYTES):
-            yield chunk
-            chunk, size = [], 2 * len(copy.artifact_id.encode())
-        chunk.append(copy)
-    if chunk:
-        yield chunk
 
 
 def _parameters(copies: Sequence[StoredCopy]) -> dict[str, Any]:

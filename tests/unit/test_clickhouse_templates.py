@@ -6,7 +6,7 @@ from jinja2 import UndefinedError
 
 from app.queries.minutes import WHOLE_SUMS
 from app.runtime.settings import RetentionSettings
-from sinks.clickhouse.formulas import BREAKER_STATE, COUNTS, FORMULAS, LENGTHS, kinds_of
+from sinks.clickhouse.formulas import COUNTS, FORMULAS, LENGTHS, kinds_of
 from sinks.clickhouse.templates import (
     LONGEST_HOURS,
     Template,

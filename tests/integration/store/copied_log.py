@@ -103,15 +103,26 @@ class CopiedLog:
         )
 
     def _changed(self, event: PipelineEvent) -> PipelineEvent:
-        """The event with another artifact, time, type or organisation, or some of them; sometimes with none."""
-        others = {
+        """The event with another artifact, time, type or organisation, or some of them; sometimes with none.
+
+        Some also tell another start of their stage, another channel and another state.
+        """
+        others: dict[str, Any] = {
             "artifact_id": self.random.choice((*ARTIFACTS, f"art_{uuid.UUID(int=self.random.getrandbits(128))}")),
             "timestamp": self._time(),
             "event_type": self.random.choice(TYPES),
             "organization_id": self.random.choice(ORGANIZATIONS),
         }
-        names = self.random.sample(CHANGES, self.random.choice((0, 1, 1, 1, 2, 4)))
-        return msgspec.structs.replace(event, pipeline_stage=None, **{name: others[name] for name in names})
+        names = self.random.sample(CHANGES, self.random.choice((0, 0, 1, 1, 1, 2, 4)))
+        told = self._event() if self.random.random() < 0.5 else event
+        return msgspec.structs.replace(
+            event,
+            pipeline_stage=None,
+            stage_started_at=told.stage_started_at,
+            new_status=told.new_status,
+            metadata=told.metadata,
+            **{name: others[name] for name in names},
+        )
 
     def _time(self) -> int:
         return FIRST + self.random.randrange(HOURS * HOUR_MS)

@@ -61,7 +61,7 @@ class Dying:
             raise ConnectionAbortedError
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", range(6))
 def test_answers_are_those_of_the_copies_first_in_the_log(
     store: Client, settings: Settings, seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -78,7 +78,7 @@ def test_answers_are_those_of_the_copies_first_in_the_log(
     assert workers.removal.run_once() == 0
 
 
-@pytest.mark.parametrize("last", range(0, 24, 3))
+@pytest.mark.parametrize("last", range(1, 20, 6))
 def test_a_worker_that_dies_in_between_leaves_the_rest_to_the_next_one(
     store: Client, settings: Settings, last: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -96,7 +96,7 @@ def test_a_worker_that_dies_in_between_leaves_the_rest_to_the_next_one(
     answers_equal(store, log, monkeypatch)
 
 
-@pytest.mark.parametrize("seed", range(200, 203))
+@pytest.mark.parametrize("seed", (200,))
 def test_a_batch_that_comes_again_is_removed_again(
     store: Client, settings: Settings, seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -110,7 +110,7 @@ def test_a_batch_that_comes_again_is_removed_again(
     answers_equal(store, log, monkeypatch)
 
 
-@pytest.mark.parametrize("seed", range(300, 304))
+@pytest.mark.parametrize("seed", (300,))
 def test_two_workers_look_while_rows_are_inserted(
     store: Client,
     settings: Settings,
