@@ -11,6 +11,7 @@ from clickhouse_connect.driver.client import Client
 
 from agents.dirty_hours import KnownHour, known_hours
 from agents.roll_up import RollUp
+from app.audit.store_check import Scope, _id_conflicts
 from app.minute_figures import MinuteFigures, StoredMinute
 from app.runtime.settings import Settings
 from tests.integration.store.rows import event_line, insert
@@ -119,6 +120,24 @@ def test_minutes_are_due_by_the_latest_late_event_of_any_slice(
             minute_s = at // 60_000 * 60
             expected[minute_s] = max(expected.get(minute_s, 0), *stored)
     assert MinuteFigures(store, settings, ManualClock(now_ms))._late(now_ms, 0) == expected
+
+
+def test_ids_under_several_keys_are_found_in_bounded_memory(store: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.audit.store_check.SLICE_ROWS", 50_000, raising=False)
+    # Ten ids have another key in the hour after, one of them another row under the same key as well.
+    store.command(
+        "INSERT INTO events (eventId, eventType, timestamp, append_time_ms, source_offset) "
+        "SELECT reinterpretAsUUID(sipHash128(number % 1000000)), 'artifact_received', "
+        f"{MIDNIGHT} + if(number < 1000000, number % 3600000, {HOUR} + number % 7), "
+        f"if(number = 0, 5, {MIDNIGHT}), number "
+        "FROM numbers(1000010)"
+    )
+    store.command("INSERT INTO events SELECT * REPLACE (7 AS append_time_ms) FROM events WHERE source_offset = 1")
+    with little_memory(store):
+        scope = Scope(from_ms=None, to_ms=None, visible_from_ms=MIDNIGHT, read={})
+        assert _id_conflicts(store, scope) == {0: 10, MIDNIGHT: 10, MIDNIGHT + HOUR: 10}
+        appended_later = Scope(from_ms=MIDNIGHT, to_ms=None, visible_from_ms=MIDNIGHT, read={})
+        assert _id_conflicts(store, appended_later) == {0: 10, MIDNIGHT: 8, MIDNIGHT + HOUR: 10}
 
 
 @pytest.mark.parametrize(
