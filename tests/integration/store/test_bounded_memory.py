@@ -11,9 +11,10 @@ from clickhouse_connect.driver.client import Client
 
 from agents.dirty_hours import KnownHour, known_hours
 from agents.roll_up import RollUp
+from app.artifact_cleanup import ArtifactCleanup
 from app.audit.store_check import Scope, _id_conflicts
 from app.minute_figures import MinuteFigures, StoredMinute
-from app.runtime.settings import Settings
+from app.runtime.settings import RetentionSettings, Settings
 from tests.integration.store.rows import event_line, insert
 from tests.integration.store.snapshots import DAY, HOUR, MIDNIGHT, ManualClock
 
@@ -138,6 +139,34 @@ def test_ids_under_several_keys_are_found_in_bounded_memory(store: Client, monke
         assert _id_conflicts(store, scope) == {0: 10, MIDNIGHT: 10, MIDNIGHT + HOUR: 10}
         appended_later = Scope(from_ms=MIDNIGHT, to_ms=None, visible_from_ms=MIDNIGHT, read={})
         assert _id_conflicts(store, appended_later) == {0: 10, MIDNIGHT: 8, MIDNIGHT + HOUR: 10}
+
+
+def test_old_artifacts_are_deleted_in_bounded_memory(
+    store: Client, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.artifact_cleanup.MOST", 30_000, raising=False)
+    plain = settings.model_copy(update={"retention": RetentionSettings()})
+    # Every tenth is still active, and one has been stored too lately.
+    store.command(
+        f"INSERT INTO artifact_rows (artifactId, version, status, createdAt, updatedAt) SELECT lower(hex(number)), "
+        f"bitShiftLeft(toUInt64(if(number = 7, {MIDNIGHT + 3 * DAY}, {MIDNIGHT} + number)), 20), "
+        f"if(number % 10, 'completed', 'received'), {MIDNIGHT}, {MIDNIGHT} + number FROM numbers({MANY // 2})",
+        settings={"max_block_size": 30_000, "min_insert_block_size_rows": 30_000},
+    )
+    store.command(
+        "INSERT INTO artifact_state (artifactId, last_event, last_stored) SELECT artifactId, "
+        "fromUnixTimestamp64Milli(updatedAt), fromUnixTimestamp64Milli(toInt64(bitShiftRight(version, 20))) "
+        "FROM artifact_rows"
+    )
+    clock = ManualClock(MIDNIGHT + 92 * DAY)
+    deadline = time.monotonic() + 60
+    with little_memory(store):
+        while ArtifactCleanup(store, plain, clock).run_once():
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+    for table in ("artifact_rows", "artifacts_by_creation", "artifact_state"):
+        left = store.query(f"SELECT count(), countIf(artifactId = '07') FROM {table}").result_rows
+        assert left == [(MANY // 20 + 1, 1)], table
 
 
 @pytest.mark.parametrize(
