@@ -23,7 +23,8 @@ class Place(NamedTuple):
 
 class _Cursor(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
     question: str
-    time_ms: Annotated[int, Meta(ge=0, le=2**63 - 1)]
+    # Negative in a list that begins with the oldest row.
+    time_ms: Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
     id: str
 
 

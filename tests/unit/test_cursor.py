@@ -33,7 +33,7 @@ def test_a_cursor_gives_the_place_whatever_the_length_of_the_page() -> None:
 @pytest.mark.parametrize(
     "cursor",
     [
-        made_of(QUESTION, -1, "x"),
+        made_of(QUESTION, -(2**63) - 1, "x"),
         made_of(QUESTION, 2**63, "x"),
         made_of(QUESTION, 10**30, "x"),
         made_of(QUESTION, 1.5, "x"),

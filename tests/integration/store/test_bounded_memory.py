@@ -5,6 +5,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 from clickhouse_connect.driver.client import Client
@@ -12,6 +13,7 @@ from clickhouse_connect.driver.client import Client
 from agents.dirty_hours import KnownHour, known_hours
 from agents.roll_up import RollUp
 from app.artifact_cleanup import ArtifactCleanup
+from app.artifact_refresh import ArtifactRefresh
 from app.audit.store_check import Scope, _id_conflicts
 from app.minute_figures import MinuteFigures, StoredMinute
 from app.runtime.settings import RetentionSettings, Settings
@@ -167,6 +169,45 @@ def test_old_artifacts_are_deleted_in_bounded_memory(
     for table in ("artifact_rows", "artifacts_by_creation", "artifact_state"):
         left = store.query(f"SELECT count(), countIf(artifactId = '07') FROM {table}").result_rows
         assert left == [(MANY // 20 + 1, 1)], table
+
+
+def pages_of(refresh: ArtifactRefresh, from_ms: int, newest_ms: int) -> Iterator[tuple[list[list[Any]], int]]:
+    """What a refresh reads that is so far behind."""
+    refresh._newest_ms = newest_ms
+    return refresh._pages(from_ms)
+
+
+def test_a_refresh_that_is_far_behind_takes_bounded_memory(
+    store: Client, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in (("STRETCH_ROWS", 30_000), ("PAGE", 1_000), ("refreshed_row", lambda *row: list(row))):
+        monkeypatch.setattr(f"app.artifact_refresh.{name}", value, raising=False)
+    store.command(
+        f"INSERT INTO artifact_state (artifactId, last_stored) SELECT lower(hex(sipHash128(number))), "
+        f"fromUnixTimestamp64Milli({MIDNIGHT} + number * 10) FROM numbers({MANY})"
+    )
+    with little_memory(store):
+        rows, stored_ms = next(pages_of(ArtifactRefresh(store, settings.clickhouse), 0, MIDNIGHT + MANY * 10))
+    assert (len(rows), stored_ms) == (1_000, MIDNIGHT + 9_990)
+
+
+def test_a_refresh_meets_every_artifact_in_the_order_in_which_it_was_stored(
+    store: Client, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in (("STRETCH_ROWS", 9), ("PAGE", 4), ("refreshed_row", lambda *row: list(row))):
+        monkeypatch.setattr(f"app.artifact_refresh.{name}", value)
+    numbers = random.Random(7)
+    stored = [(f"art_{numbers.randrange(40)}", MIDNIGHT + numbers.randrange(20) * HOUR) for _ in range(150)]
+    for part in range(5):
+        values = ", ".join(f"('{name}', fromUnixTimestamp64Milli({at}))" for name, at in stored[part::5])
+        store.command(f"INSERT INTO artifact_state (artifactId, last_stored) VALUES {values}")
+    for from_ms in (0, MIDNIGHT + 7 * HOUR):
+        pages = list(pages_of(ArtifactRefresh(store, settings.clickhouse), from_ms, MIDNIGHT + DAY))
+        met = [(at, name) for rows, _ in pages for name, at, _ in rows]
+        assert met == sorted(set(met))
+        assert all(max(at for _, at, _ in rows) == to_ms for rows, to_ms in pages)
+        latest = {name: max(at for other, at in stored if other == name) for name, _ in stored}
+        assert {name: at for at, name in met} == {name: at for name, at in latest.items() if at >= from_ms}
 
 
 @pytest.mark.parametrize(
