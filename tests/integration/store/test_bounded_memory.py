@@ -16,6 +16,8 @@ from app.artifact_cleanup import ArtifactCleanup
 from app.artifact_refresh import ArtifactRefresh
 from app.audit.store_check import Scope, _id_conflicts
 from app.minute_figures import MinuteFigures, StoredMinute
+from app.queries.distributions import funnel
+from app.queries.fields import RangeParameters
 from app.runtime.settings import RetentionSettings, Settings
 from tests.integration.store.rows import event_line, insert
 from tests.integration.store.snapshots import DAY, HOUR, MIDNIGHT, ManualClock
@@ -141,6 +143,21 @@ def test_ids_under_several_keys_are_found_in_bounded_memory(store: Client, monke
         assert _id_conflicts(store, scope) == {0: 10, MIDNIGHT: 10, MIDNIGHT + HOUR: 10}
         appended_later = Scope(from_ms=MIDNIGHT, to_ms=None, visible_from_ms=MIDNIGHT, read={})
         assert _id_conflicts(store, appended_later) == {0: 10, MIDNIGHT: 8, MIDNIGHT + HOUR: 10}
+
+
+def test_a_funnel_of_many_artifacts_takes_bounded_memory(store: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.queries.distributions.SLICE_ROWS", 100_000, raising=False)
+    artifacts = 2 * MANY
+    # Each has two rows, in two hours; every second one has got beyond the first stage.
+    store.command(
+        "INSERT INTO artifact_hours (hour, organizationId, artifact, stages) "
+        f"SELECT toDateTime({MIDNIGHT // 1000} + intDiv(number, {artifacts}) * 3600), 'o', "
+        f"sipHash128(number % {artifacts}), "
+        f"if(number >= {artifacts} AND number % 2, 3, 1) FROM numbers({2 * artifacts})"
+    )
+    with little_memory(store):
+        found = funnel(store, RangeParameters(start_time=MIDNIGHT, end_time=MIDNIGHT + DAY), MIDNIGHT + DAY).stages
+    assert [stage.artifacts for stage in found] == [artifacts, artifacts // 2, 0, 0, 0, 0]
 
 
 def test_old_artifacts_are_deleted_in_bounded_memory(
