@@ -26,8 +26,10 @@ BATCH: Final = 1_000
 RETRY_SECONDS: Final = 5.0
 # The topic may have been deleted and created anew: it is read from its start again and again, the less often the longer
 # that takes.
-FOLLOW_SECONDS: Final = 40.0
+FOLLOW_SECONDS: Final = 20.0
 FOLLOW_TIMES: Final = 20
+READ_SECONDS: Final = 10.0
+"""Within it there must be something more to read."""
 # What readers see of a name, '' for none, and the greatest version of its rows, those of deleted names among them.
 _STORED: Final = """
 SELECT organizationId, max(source_offset), any(shown.name)
@@ -113,37 +115,56 @@ def rows_of(names: Mapping[str, str | None], stored: Mapping[str, StoredName]) -
 
 
 async def _follow(settings: Settings, reader: NameReader, telemetry: Telemetry) -> bool:
-    """Read the topic from its start and follow it for a while; False if there is none, or it is not there in full.
+    """Read the topic from its start and follow it for a while; False if there is none.
 
-    Nothing is stored before all of it has been read: until then a name may be an old one.
+    Nothing is stored before all of it has been read: until then a name may be an old one. Raises TimeoutError if it
+    cannot be read: a client waits for long for a topic that has just been deleted.
     """
     async with connected(state_consumer(settings.kafka)) as consumer:
-        partitions = await topic_partitions(consumer, Topics(settings.kafka.topic_prefix).organizations)
-        if not partitions:
-            return False
-        consumer.assign(partitions)
-        await consumer.seek_to_beginning(*partitions)
-        ends = await consumer.end_offsets(partitions)
-        names: dict[str, str | None] = {}
         began = time.monotonic()
-        is_whole, until = False, began + FOLLOW_SECONDS
-        while time.monotonic() < until:
-            fetched = await consumer.getmany(timeout_ms=POLL_MS, max_records=BATCH)
-            for records in fetched.values():
-                names |= reader.names_of(records)
-            if not is_whole:
-                is_whole = await _has_reached(consumer, ends)
-                took = time.monotonic() - began
-                if fetched or is_whole:
-                    until = began + took + max(FOLLOW_SECONDS, FOLLOW_TIMES * took)
-            if is_whole and names:
+        async with asyncio.timeout(READ_SECONDS):
+            ends = await _ends_to_read(consumer, Topics(settings.kafka.topic_prefix).organizations)
+        if not ends:
+            return False
+        names = await _names_until(consumer, ends, reader)
+        took = time.monotonic() - began
+        until = time.monotonic() + max(FOLLOW_SECONDS, FOLLOW_TIMES * took)
+        while True:
+            if names:
                 telemetry.names_stored(await asyncio.to_thread(_store, settings.clickhouse, names))
-                names = {}
-        return is_whole
+            if time.monotonic() >= until:
+                return True
+            names = reader.names_of(await _fetched(consumer))
 
 
-async def _has_reached(consumer: AIOKafkaConsumer, ends: Mapping[TopicPartition, int]) -> bool:
-    return all([await consumer.position(tp) >= end for tp, end in ends.items()])
+async def _ends_to_read(consumer: AIOKafkaConsumer, topic: str) -> Mapping[TopicPartition, int]:
+    """End of each partition, all of them to be read from their start; none if there is no such topic."""
+    partitions = await topic_partitions(consumer, topic)
+    if not partitions:
+        return {}
+    consumer.assign(partitions)
+    await consumer.seek_to_beginning(*partitions)
+    ends: dict[TopicPartition, int] = await consumer.end_offsets(partitions)
+    return ends
+
+
+async def _names_until(
+    consumer: AIOKafkaConsumer, ends: Mapping[TopicPartition, int], reader: NameReader
+) -> dict[str, str | None]:
+    names: dict[str, str | None] = {}
+    while True:
+        async with asyncio.timeout(READ_SECONDS):
+            records: list[ConsumerRecord] = []
+            while not records:
+                if all([await consumer.position(tp) >= end for tp, end in ends.items()]):
+                    return names
+                records = await _fetched(consumer)
+        names |= reader.names_of(records)
+
+
+async def _fetched(consumer: AIOKafkaConsumer) -> list[ConsumerRecord]:
+    fetched = await consumer.getmany(timeout_ms=POLL_MS, max_records=BATCH)
+    return [record for records in fetched.values() for record in records]
 
 
 def _store(settings: ClickHouseSettings, names: Mapping[str, str | None]) -> int:
