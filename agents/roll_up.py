@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import structlog
 from clickhouse_connect.driver.client import Client
 
+from agents.dirty_hours import dirty_hours, known_hours
 from app.runtime.clock import Clock
 from app.runtime.errors import SinkUnavailable
 from app.runtime.settings import Settings
@@ -205,15 +206,12 @@ class RollUp:
         return result
 
     def _dirty_hours(self, periods: _Range, everything: bool) -> dict[int, int]:
-        rows = self._query(
-            "dirty_hours",
-            from_s=periods.from_s,
-            to_s=periods.to_s,
-            settle_ms=self._settle_ms,
-            everything=everything,
-            links_since_ms=0 if everything else self._looked.since_ms(periods.to_s, self._settle_ms),
-        )
-        return {int(hour_s): int(stored_ms) for hour_s, stored_ms in rows}
+        if everything:
+            return {
+                hour.hour_s: stored_ms for hour, stored_ms in known_hours(self._query, periods.from_s, periods.to_s)
+            }
+        since_ms = self._looked.since_ms(periods.to_s, self._settle_ms)
+        return dirty_hours(self._query, periods.from_s, periods.to_s, self._settle_ms, since_ms)
 
     def _dirty_days(self, periods: _Range, everything: bool) -> list[int]:
         rows = self._query(

@@ -23,11 +23,15 @@ INTERVAL_SECONDS: Final = 3600.0
 PENDING_SECONDS: Final = 30.0
 # Deleting writes whole parts anew, so it waits until a day's worth is due. The views hide what is due at once.
 PATIENCE_MS: Final = DAY_MS
+# Rows of finished artifacts that are looked at at once, the oldest first: the memory that their ids take is bounded.
+MOST: Final = 500_000
 STATE: Final = "artifact_state"
 MARKS: Final = "artifact_marks"
 ARTIFACTS: Final = "artifact_rows"
 LISTS: Final = ("artifacts_by_creation", "artifacts_by_failure")
 TABLES: Final = (STATE, MARKS, *LISTS, ARTIFACTS)
+STORED_MS: Final = f"toInt64(bitShiftRight(version, {COUNT_BITS}))"
+"""When the last row was stored that a row of the table of artifacts takes into account."""
 _ACTIVE: Final = ", ".join(f"'{status}'" for status in sorted(ACTIVE_STATUSES))
 
 
@@ -53,13 +57,24 @@ class ArtifactCleanup:
             if self._count(self._unfinished_deletions()):
                 return True
             cutoff_ms = self._clock.now_ms() - self._kept_hours * HOUR_MS
-            if not self._count(f"({self._due(cutoff_ms - PATIENCE_MS)} LIMIT 1)"):
+            if not self._count(f"({self._due(self._bounded(cutoff_ms - PATIENCE_MS))} LIMIT 1)"):
                 return False
-            return self._delete(cutoff_ms)
+            return self._delete(self._bounded(cutoff_ms))
 
     def close(self) -> None:
         """The connection is closed."""
         self._client.close()
+
+    def _bounded(self, cutoff_ms: int) -> int:
+        """The cutoff, or an earlier one that leaves no more than `MOST` rows of finished artifacts before it."""
+        rows = f"""
+            SELECT greatest(updatedAt, {STORED_MS}) AS over
+            FROM {self._table(ARTIFACTS)}
+            WHERE over < {cutoff_ms} AND status NOT IN ({_ACTIVE})
+            ORDER BY over
+            LIMIT {MOST}"""  # noqa: S608  (names and numbers of ours)
+        [(found, last_ms)] = self._client.query(f"SELECT count(), max(over) FROM ({rows})").result_rows  # noqa: S608
+        return cutoff_ms if found < MOST else int(last_ms) + 1
 
     def _delete(self, cutoff_ms: int) -> bool:
         """Start to delete; the table of artifacts goes last, as it says which artifacts are finished."""
@@ -85,7 +100,8 @@ class ArtifactCleanup:
 
         A shard's tables are compared with its own `state`: it has all that is known of its artifacts.
         """
-        moment, old = f"fromUnixTimestamp64Milli(toInt64({cutoff_ms}), 'UTC')", self._old(cutoff_ms)
+        moment = f"fromUnixTimestamp64Milli(toInt64({cutoff_ms}), 'UTC')"
+        old = f"{self._old(cutoff_ms)} AND status NOT IN ({_ACTIVE})"
         return f"""
             SELECT artifactId FROM {self._table(ARTIFACTS)}
             WHERE artifactId IN ({old})
@@ -102,11 +118,11 @@ class ArtifactCleanup:
         Parts are written anew one after the other, so this must not depend on which row of an artifact is its latest.
         """
         known = f"SELECT artifactId FROM {self._table(STATE)} WHERE artifactId IN ({self._old(cutoff_ms)})"  # noqa: S608
-        return f"updatedAt < {cutoff_ms} AND artifactId NOT IN ({known})"
+        return f"{_is_old(cutoff_ms)} AND artifactId NOT IN ({known})"
 
     def _old(self, cutoff_ms: int) -> str:
         """Ids of all artifacts that may be due: few, so that no set of all artifacts is built."""
-        return f"SELECT artifactId FROM {self._table(ARTIFACTS)} WHERE updatedAt < {cutoff_ms}"  # noqa: S608
+        return f"SELECT artifactId FROM {self._table(ARTIFACTS)} WHERE {_is_old(cutoff_ms)}"  # noqa: S608
 
     def _unfinished_deletions(self) -> str:
         names = ", ".join(f"'{self._placement.stored_in(table)}'" for table in TABLES)
@@ -119,6 +135,11 @@ class ArtifactCleanup:
 
     def _count(self, rows: str) -> int:
         return int(self._client.query(f"SELECT count() FROM {rows}").result_rows[0][0])  # noqa: S608
+
+
+def _is_old(cutoff_ms: int) -> str:
+    """Whether a row of the table of artifacts tells of nothing that happened, or was stored, since."""
+    return f"updatedAt < {cutoff_ms} AND {STORED_MS} < {cutoff_ms}"
 
 
 async def delete_old_artifacts(settings: Settings, clock: Clock, is_on_duty: IsOnDuty) -> None:

@@ -10,6 +10,7 @@ from app.domain.artifacts import ArtifactEvent, ArtifactState, fold_artifact
 from app.duty import IsOnDuty
 from app.keeping import Pace, keep_up
 from app.open_artifacts import OpenArtifacts
+from app.queries.fields import LATEST_MS
 from app.runtime.settings import ClickHouseSettings, Settings
 from app.runtime.telemetry import Telemetry
 from sinks.clickhouse.client import DURABLE_INSERT, clear_errors
@@ -24,6 +25,9 @@ OVERLAP_MS: Final = 2_000
 WIDE_OVERLAP_MS: Final = 120_000
 WIDE_EVERY: Final = 60
 LOOKS_AFTER_CHANGE: Final = 3
+# Who is further behind goes by stretches of so many rows: a group of all that is left might not fit into memory.
+FAR_BEHIND_MS: Final = 180_000
+STRETCH_ROWS: Final = 500_000
 COUNT_BITS: Final = 20
 COUNT_MASK: Final = (1 << COUNT_BITS) - 1
 MOST_EVENTS: Final = 10_000
@@ -47,18 +51,29 @@ SELECT count(), max((stored_ms, artifactId)), groupArrayIf(artifactId, size > {m
     SELECT toUnixTimestamp64Milli(max(last_stored)) AS stored_ms, artifactId, sum(length(events)) AS size
     FROM artifact_state
     WHERE last_stored >= fromUnixTimestamp64Milli({from_ms:Int64}, 'UTC')
+      AND last_stored <= fromUnixTimestamp64Milli({until_ms:Int64}, 'UTC')
       AND artifactId NOT IN (SELECT artifactId FROM overgrown_artifacts)
     GROUP BY artifactId
     HAVING (stored_ms, artifactId) > ({from_ms:Int64}, {after:String})
     ORDER BY stored_ms, artifactId LIMIT {page:UInt32}
 )"""
+# Where the next so many rows end, in the order in which they were stored.
+_STRETCH: Final = """
+SELECT count(), toUnixTimestamp64Milli(max(stored)) FROM (
+    SELECT last_stored AS stored FROM artifact_state
+    WHERE last_stored >= fromUnixTimestamp64Milli({from_ms:Int64}, 'UTC')
+    ORDER BY stored LIMIT {rows:UInt32}
+)"""
 # In a cluster the bounds come from all shards together; the rows of an artifact are on one of them.
 _PAGE: Final = """
-SELECT artifactId, toUnixTimestamp64Milli(max(last_stored)) AS known_ms, toJSONString(minMap(events)) AS history
+WITH fromUnixTimestamp64Milli({until_ms:Int64}, 'UTC') AS until
+SELECT artifactId, toUnixTimestamp64Milli(maxIf(last_stored, last_stored <= until)) AS known_ms,
+    toJSONString(minMap(events)) AS history
 FROM artifact_state
 WHERE artifactId IN (
     SELECT artifactId FROM artifact_state
     WHERE last_stored >= fromUnixTimestamp64Milli({from_ms:Int64}, 'UTC')
+      AND last_stored <= fromUnixTimestamp64Milli({until_ms:Int64}, 'UTC')
       AND artifactId NOT IN (SELECT artifactId FROM overgrown_artifacts)
     GROUP BY artifactId
     HAVING (toUnixTimestamp64Milli(max(last_stored)), artifactId) > ({from_ms:Int64}, {after:String})
@@ -132,10 +147,27 @@ class ArtifactRefresh:
             self._telemetry.artifacts_overgrown(artifact_ids, MOST_EVENTS)
 
     def _pages(self, from_ms: int) -> Iterator[tuple[list[list[Any]], int]]:
-        """Rows of the artifacts stored from then on, and when the last of them was stored, page by page."""
+        """Rows of the artifacts stored from then on, and when the last of them was stored, page by page.
+
+        An artifact that was stored again behind a stretch is met again there.
+        """
+        until_ms = 0
+        while until_ms < LATEST_MS:
+            until_ms = self._end_of_stretch(from_ms)
+            yield from self._pages_of(from_ms, until_ms)
+            from_ms = until_ms + 1
+
+    def _end_of_stretch(self, from_ms: int) -> int:
+        if self._newest_ms - from_ms <= FAR_BEHIND_MS:
+            return LATEST_MS
+        asked = {"from_ms": from_ms, "rows": STRETCH_ROWS}
+        [(found, last_ms)] = self._client.query(_STRETCH, parameters=asked).result_rows
+        return int(last_ms) if found == STRETCH_ROWS else LATEST_MS
+
+    def _pages_of(self, from_ms: int, until_ms: int) -> Iterator[tuple[list[list[Any]], int]]:
         found, to_ms, last = PAGE, from_ms, ""
         while found == PAGE:
-            bounds: dict[str, Any] = {"from_ms": to_ms, "after": last}
+            bounds: dict[str, Any] = {"from_ms": to_ms, "until_ms": until_ms, "after": last}
             asked = bounds | {"page": PAGE, "most": MOST_EVENTS}
             [(found, (to_ms, last), overgrown)] = self._client.query(_LAST_OF_PAGE, parameters=asked).result_rows
             self._give_up(overgrown)

@@ -1,7 +1,7 @@
 """Keeps the figures of single minutes up to date with the stored events while a worker runs."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from clickhouse_connect.driver.client import Client
 
@@ -20,6 +20,34 @@ MINUTES_OF_A_STATEMENT: Final = 60
 FIRST_LOOK_MS: Final = 24 * HOUR_MS
 OVERLAP_MS: Final = 120_000
 MINUTE_SECONDS: Final = MINUTE_MS // 1000
+SLICE_ROWS: Final = 500_000
+"""Rows of late artifacts that one statement looks at: that many fit into memory, whatever the number of all."""
+
+
+class StoredMinute(NamedTuple):
+    """What the store knows of a minute, in the order of `minutes_stored.sql`; times in milliseconds, 0 for never."""
+
+    minute_s: int
+    stored_ms: int
+    computed_ms: int
+    input_ms: int
+    is_whole: bool
+    now_ms: int
+
+    def is_due(self, late_ms: int, settle_ms: int) -> bool:
+        """Whether it is to be worked out; `late_ms` is when an artifact of its events last got one late, 0 for never.
+
+        Both that one and the minute's latest row must have settled: a block becomes visible after its stored_at was
+        taken.
+        """
+        if self.now_ms < max(self.stored_ms, late_ms) + settle_ms:
+            return False
+        return (
+            not self.computed_ms
+            or not self.is_whole
+            or self.stored_ms > self.input_ms
+            or self.computed_ms < late_ms + settle_ms
+        )
 
 
 class MinuteFigures:
@@ -39,8 +67,8 @@ class MinuteFigures:
         this one did.
         """
         with clear_errors(self._settings.clickhouse):
-            store_ms, first_late_ms = self._late()
-            due = self._due(first_late_ms)
+            [(store_ms,)] = self._client.query("SELECT toUnixTimestamp64Milli(now64(3, 'UTC'))").result_rows
+            due = self._due(store_ms)
             for minutes in _together(sorted(due)):
                 self._compute(minutes, [due[minute] for minute in minutes])
             self._looked_ms = store_ms
@@ -50,28 +78,37 @@ class MinuteFigures:
         """The connection is closed."""
         self._client.close()
 
-    def _late(self) -> tuple[int, int | None]:
-        """The store's time, and since when to look for artifacts that got a late event, None if there is none."""
-        [(store_ms,)] = self._client.query("SELECT toUnixTimestamp64Milli(now64(3, 'UTC'))").result_rows
-        overlap_ms = FIRST_LOOK_MS if self._looked_ms is None else self._settle_ms + OVERLAP_MS
-        since_ms = (store_ms if self._looked_ms is None else self._looked_ms) - overlap_ms
-        [(is_any,)] = self._client.query(
-            "SELECT count() > 0 FROM late_artifacts "
-            "WHERE stored_at >= fromUnixTimestamp64Milli({since_ms:Int64}, 'UTC')",
-            parameters={"since_ms": since_ms},
-        ).result_rows
-        return store_ms, since_ms if is_any else None
-
-    def _due(self, first_late_ms: int | None) -> dict[int, int]:
+    def _due(self, store_ms: int) -> dict[int, int]:
         """Minutes to work out, in epoch seconds, with the time of their latest row in milliseconds."""
         now_ms = self._clock.now_ms()
         from_ms = max(0, now_ms - min(KEPT_HOURS, self._settings.retention.events_hours) * HOUR_MS)
         # A minute that is hidden in part would be worked out for its visible events only.
         from_s, to_s = -(-from_ms // MINUTE_MS) * MINUTE_SECONDS, now_ms // 1000
-        asked = {"from_s": from_s, "to_s": to_s, "settle_ms": self._settle_ms, "since_ms": first_late_ms or 0}
-        late = "minutes_not_late" if first_late_ms is None else "minutes_late"
-        rows = self._client.query(statement("minutes_due", late_minutes=statement(late)), parameters=asked).result_rows
-        return {int(minute_s): int(stored_ms) for minute_s, stored_ms in rows}
+        late = self._late(store_ms, from_s)
+        asked = {"from_s": from_s, "to_s": to_s, "all": bool(late)}
+        rows = self._client.query(statement("minutes_stored"), parameters=asked).result_rows
+        known = (StoredMinute(*row) for row in rows)
+        return {
+            minute.minute_s: minute.stored_ms
+            for minute in known
+            if minute.is_due(late.get(minute.minute_s, 0), self._settle_ms)
+        }
+
+    def _late(self, store_ms: int, from_s: int) -> dict[int, int]:
+        """Minutes whose artifacts lately got a late event, in epoch seconds, with when they did in milliseconds."""
+        overlap_ms = FIRST_LOOK_MS if self._looked_ms is None else self._settle_ms + OVERLAP_MS
+        since_ms = (store_ms if self._looked_ms is None else self._looked_ms) - overlap_ms
+        [(rows,)] = self._client.query(
+            "SELECT count() FROM late_artifacts WHERE stored_at >= fromUnixTimestamp64Milli({since_ms:Int64}, 'UTC')",
+            parameters={"since_ms": since_ms},
+        ).result_rows
+        late: dict[int, int] = {}
+        slices = -(-rows // SLICE_ROWS)
+        for number in range(slices):
+            asked = {"from_s": from_s, "since_ms": since_ms, "slices": slices, "slice": number}
+            for minute_s, late_ms in self._client.query(statement("minutes_late"), parameters=asked).result_rows:
+                late[minute_s] = max(late.get(minute_s, 0), late_ms)
+        return late
 
     def _compute(self, minutes: Sequence[int], stored_ms: Sequence[int]) -> None:
         values: dict[str, Any] = {

@@ -206,7 +206,7 @@ class Worker:
 
         async with asyncio.TaskGroup() as group:
             group.create_task(parts.writer.run())
-            group.create_task(keep_names(self.settings, self.telemetry))
+            group.create_task(keep_names(self.settings, self.telemetry, is_on_duty))
             group.create_task(keep_snapshots(self.settings, self.clock, self.telemetry, is_on_duty))
             group.create_task(keep_artifacts(self.settings, self.telemetry, is_on_duty, is_behind))
             group.create_task(delete_old_artifacts(self.settings, self.clock, is_on_duty))

@@ -19,7 +19,7 @@ from app.runtime.errors import SinkUnavailable
 from app.runtime.settings import ClickHouseSettings, Settings
 from app.web.contract import TableInfo, TablePartition
 from app.web.questions import Connect
-from app.web.server import build_web
+from app.web.server import build_web, new_runner
 from tables.counters import CountersTable
 
 NOW_MS = 493_000 * HOUR_MS + 30 * MINUTE_MS
@@ -112,7 +112,7 @@ async def served(
     """Serve while the block runs; keyword arguments are groups of settings."""
     worker = worker or MadeUpWorker()
     app = build_web(worker, Settings.model_validate(settings), store, catalogue)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.2)
+    runner = new_runner(app, shutdown_seconds=0.2)
     await runner.setup()
     with tempfile.TemporaryDirectory(prefix="voicemon-web-") as folder:
         path = str(Path(folder) / "web.sock")

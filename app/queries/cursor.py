@@ -1,11 +1,12 @@
 """Opaque cursors: the place of a page's last row in its order, and what was asked."""
 
 import hashlib
-from base64 import urlsafe_b64decode, urlsafe_b64encode
+from base64 import b64decode, urlsafe_b64encode
 from binascii import Error as Base64Error
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import msgspec
+from msgspec import Meta
 
 from app.queries.errors import InvalidParameter
 
@@ -22,7 +23,8 @@ class Place(NamedTuple):
 
 class _Cursor(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
     question: str
-    time_ms: int
+    # Negative in a list that begins with the oldest row.
+    time_ms: Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
     id: str
 
 
@@ -40,7 +42,8 @@ def read_cursor(parameters: msgspec.Struct) -> Place | None:
     try:
         if len(text) > _LONGEST or not text.isascii():
             raise ValueError
-        cursor = msgspec.json.decode(urlsafe_b64decode(text + "=" * (-len(text) % 4)), type=_Cursor)
+        packed = b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+        cursor = msgspec.json.decode(packed, type=_Cursor)
     except (ValueError, Base64Error, msgspec.MsgspecError):
         raise InvalidParameter("cursor", "parameter 'cursor' is none that an answer gave: start without it") from None
     if cursor.question != _question(parameters):

@@ -29,6 +29,8 @@ COUNTED: Final = {
     "channels": ("channels.channel", "channels.received", "channels.completed", "channels.failed"),
 }
 """Columns of a kept minute, each one array: as arrays of tuples they would become thousands of dictionaries."""
+SLICE_ROWS: Final = 2_000_000
+"""Rows of artifacts that one statement of the funnel groups: that many fit into memory, whatever the number of all."""
 REACHED: Final = ", ".join(f"countIf(bitTest(reached, {bit}))" for bit in range(len(STAGES)))
 
 
@@ -82,8 +84,15 @@ class Channels(Answer, frozen=True, kw_only=True):
 
 def funnel(client: Client, parameters: RangeParameters, now_ms: int) -> Funnel:
     """How many artifacts have an event of each stage; retries and changes of status are of no stage."""
-    asked = statement("funnel", stage_bit=STAGE_BIT, reached=REACHED)
-    counts = client.query(asked, parameters=span(parameters, now_ms)).result_rows[0]
+    asked = span(parameters, now_ms)
+    rows = int(client.query(statement("funnel_rows"), parameters=asked).result_rows[0][0])
+    slices = 1 + rows // SLICE_ROWS
+    reached = statement("funnel", stage_bit=STAGE_BIT, reached=REACHED)
+    found = [
+        client.query(reached, parameters={**asked, "slices": slices, "slice": number}).result_rows[0]
+        for number in range(slices)
+    ]
+    counts = [sum(of_stage) for of_stage in zip(*found, strict=True)]
     return Funnel(
         stages=[
             FunnelStage(stage=stage, artifacts=count, drop_off=1 - count / before if before else 0.0)

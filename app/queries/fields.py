@@ -13,9 +13,10 @@ MAX_ORGANIZATIONS: Final = 20_000
 # ClickHouse's DateTime64 ends here.
 LATEST_MS: Final = 4_102_444_800_000
 TIME: Final = "time"
+START: Final = "start"
 CURSOR: Final = "cursor"
 KIND: Final = "kind"
-"""Key in `Meta.extra` of fields whose text needs more than its type says: `time` and `cursor`."""
+"""Key in `Meta.extra` of fields whose text needs more than its type says: `time`, `start` of a range, and `cursor`."""
 
 PeriodType = Literal["hourly", "daily"]
 PeriodTypeField = Annotated[PeriodType, Meta(description="Snapshots of UTC hours or of UTC days.")]
@@ -29,14 +30,15 @@ SearchField = Annotated[str, Meta(min_length=1, description="Only artifacts whos
 ErrorsOnlyField = Annotated[bool, Meta(description="true: only failures and openings of the circuit breaker.")]
 
 
-def _time(description: str) -> Meta:
+def _time(description: str, kind: str = TIME) -> Meta:
     form = "ISO 8601, UTC if without offset, or epoch milliseconds"
-    return Meta(ge=0, le=LATEST_MS, description=f"{description} ({form}).", extra={KIND: TIME})
+    return Meta(ge=0, le=LATEST_MS, description=f"{description} ({form}).", extra={KIND: kind})
 
 
-StartField = Annotated[int, _time("Earliest time, included")]
+MomentField = Annotated[int, _time("A time")]
+StartField = Annotated[int, _time("Earliest time, included", START)]
 EndField = Annotated[int, _time("Latest time, included")]
-SinceField = Annotated[int, _time("Only what failed at this time or later")]
+SinceField = Annotated[int, _time("Only what failed at this time or later", START)]
 EventLimitField = Annotated[int, Meta(ge=1, le=MAX_EVENTS, description="Most rows of one answer.")]
 ArtifactLimitField = Annotated[int, Meta(ge=1, le=MAX_ARTIFACTS, description="Most rows of one answer.")]
 OrganizationLimitField = Annotated[int, Meta(ge=1, le=MAX_ORGANIZATIONS, description="Most rows of the answer.")]

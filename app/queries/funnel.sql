@@ -1,5 +1,6 @@
 -- Distinct artifacts of [{start_ms}, {end_ms}) with an event of each stage, in the order of the stages: whole hours from the table
--- of artifacts by hour, what is left of the first and the last hour from the events.
+-- of artifacts by hour, what is left of the first and the last hour from the events. Of the artifacts in one of {slices} slices, which
+-- bounds the memory.
 WITH
 greatest({start_ms:Int64}, {now_ms:Int64} - (SELECT events FROM visible_hours) * 3600000) AS from_ms,
 fromUnixTimestamp64Milli(intDiv(from_ms + 3599999, 3600000) * 3600000, 'UTC') AS first_hour,
@@ -20,5 +21,6 @@ FROM (
           AND ({organization_id:String} = '' OR organizationId = {organization_id:String})
           AND artifactId != ''
     )
+    WHERE toUInt64(artifact_number) % {slices:UInt32} = {slice:UInt32}
     GROUP BY artifact_number
 )

@@ -141,7 +141,8 @@ def _rows(  # noqa: PLR0913, PLR0917  (the question has these parts)
 def mean_latency(stage: str, rows: Sequence[Snapshot | StageLatencies]) -> float:
     """Mean duration of a stage over periods, each with the weight of its samples; 0 without any."""
     samples = sum(getattr(row, f"{stage}_latency_samples") for row in rows)
-    total = sum(getattr(row, f"avg_{stage}_latency") * getattr(row, f"{stage}_latency_samples") for row in rows)
+    # A mean times its samples is a whole number of milliseconds, but for what floating point adds or takes away.
+    total = sum(round(getattr(row, f"avg_{stage}_latency") * getattr(row, f"{stage}_latency_samples")) for row in rows)
     return total / samples if samples else 0.0
 
 

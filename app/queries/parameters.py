@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any, TypeVar
 
@@ -11,10 +11,12 @@ from msgspec import inspect
 
 from app.queries.cursor import read_cursor
 from app.queries.errors import InvalidParameter
-from app.queries.fields import KIND, TIME
+from app.queries.fields import KIND, START, TIME
 
 Parsed = TypeVar("Parsed", bound=msgspec.Struct)
 
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MILLISECOND = timedelta(milliseconds=1)
 _INTEGER = re.compile(r"-?[0-9]{1,18}", re.ASCII)
 _BOOLEANS = {"true": True, "false": False}
 _WHAT = {inspect.IntType: "a whole number", inspect.BoolType: "true or false"}
@@ -45,15 +47,18 @@ def parse_values(parameters: type[Parsed], raw: Mapping[str, Sequence[str]]) -> 
     return parsed
 
 
-def parse_moment(text: str) -> int | None:
-    """Epoch milliseconds of ISO 8601 (UTC if without offset) or of digits; None if the text is neither."""
+def parse_moment(text: str, *, is_start: bool = False) -> int | None:
+    """Epoch milliseconds of ISO 8601 (UTC if without offset) or of digits; None if the text is neither.
+
+    Of a time between two milliseconds it is the earlier one, as the start of a range the later one.
+    """
     if _INTEGER.fullmatch(text):
         return int(text)
     try:
         # A plus sign that nobody encoded arrives as a blank.
         moment = datetime.fromisoformat(re.sub(r" (\d\d:?\d\d)$", r"+\1", text) if "T" in text else text)
         aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-        return round(aware.timestamp() * 1000)
+        return -((EPOCH - aware) // MILLISECOND) if is_start else (aware - EPOCH) // MILLISECOND
     except (ValueError, OverflowError):
         return None
 
@@ -96,8 +101,8 @@ def _parse_one(name: str, kind: inspect.Type, extra: Mapping[str, Any], text: st
             known = ", ".join(str(value) for value in kind.values)
             raise InvalidParameter(name, f"unknown {name} {text!r}; known: {known}")
         return text
-    if extra.get(KIND) == TIME:
-        value = parse_moment(text)
+    if extra.get(KIND) in {TIME, START}:
+        value = parse_moment(text, is_start=extra[KIND] == START)
         if value is None:
             example = "2026-02-15, 2026-02-15T14:00Z or epoch milliseconds"
             raise InvalidParameter(name, f"parameter {name!r} is no time: use {example}")

@@ -35,6 +35,8 @@ CODINGS: Final[Mapping[str, Callable[[bytes], bytes]]] = MappingProxyType(
 """How answers are compressed, the best first: two days of minutes take 2 ms by zstd, 8 by gzip, 27 at its usual
 level."""
 NOWHERE: Final[Mapping[str, str]] = MappingProxyType({})
+# An id may hold what aiohttp leaves out of a segment as a rule: braces.
+PLACE: Final = re.compile(r"\{(\w+)\}")
 REFUSED: Final = re.compile(r"q=0(\.0*)?")
 VARY: Final = "Accept-Encoding, Authorization, Cookie"
 
@@ -53,7 +55,7 @@ class Made(NamedTuple):
 def catalogue_routes(catalogue: Sequence[Query]) -> Iterator[web.RouteDef]:
     """A GET route for each question; those without an id come first, so that no id is taken for one of them."""
     for query in sorted(catalogue, key=lambda query: "{" in query.path):
-        yield web.get(query.path, _view(query, _sibling(query, catalogue)))
+        yield web.get(PLACE.sub(r"{\1:[^/]+}", query.path), _view(query, _sibling(query, catalogue)))
 
 
 def _view(query: Query, sibling: Query | None) -> Handler:

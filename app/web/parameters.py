@@ -6,7 +6,7 @@ import msgspec
 from msgspec import Meta
 
 from app.domain.counters import COUNTER_TYPES
-from app.queries.fields import Parameters, StartField
+from app.queries.fields import MomentField, Parameters
 
 # An audit takes all entries at once: of several answers each would stand at another offset.
 MOST_ENTRIES: Final = 1_000_000
@@ -37,7 +37,7 @@ class CountersParameters(Parameters, frozen=True, kw_only=True):
     """Which entries of the counters table, in which order."""
 
     counter_type: Annotated[CounterType, Meta(description="Only this counter.")] | None = None
-    window: Annotated[StartField, Meta(description="Only the window that holds this time.")] | None = None
+    window: Annotated[MomentField, Meta(description="Only the window that holds this time.")] | None = None
     partition: Annotated[int, Meta(ge=0, le=2**31 - 1, description="Only this source partition.")] | None = None
     detail: Annotated[Literal["partitions"], Meta(description="Entries by source partition.")] | None = None
     sort: Annotated[Sort, Meta(description="What the entries are sorted by.")] = "window"

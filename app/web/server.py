@@ -21,6 +21,8 @@ from app.web.responses import one_error_shape
 from sinks.clickhouse.client import connect_for_questions
 
 LARGEST_BODY = 16 * 1024
+# Ids may be long, as may be a cursor that holds one, and each of their bytes takes up to three.
+LONGEST_LINE = 128 * 1024
 
 
 def build_web(
@@ -52,6 +54,13 @@ def build_web(
     return app
 
 
+def new_runner(app: web.Application, shutdown_seconds: float = 1.0) -> web.AppRunner:
+    """What serves the application."""
+    return web.AppRunner(
+        app, access_log=None, handle_signals=False, shutdown_timeout=shutdown_seconds, max_line_size=LONGEST_LINE
+    )
+
+
 async def _end_streams(app: web.Application) -> None:
     app[stream.FEED].stop()
 
@@ -63,7 +72,7 @@ async def _close_questions(app: web.Application) -> None:
 @asynccontextmanager
 async def serving(app: web.Application, settings: WebSettings) -> AsyncIterator[int]:
     """Serve while the block runs; gives the port. Raises VoicemonError if the address is not to be had."""
-    runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=1.0)
+    runner = new_runner(app)
     await runner.setup()
     try:
         site = web.TCPSite(runner, settings.host, settings.port)

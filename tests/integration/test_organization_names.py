@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from app.runtime.clock import SystemClock
 from app.runtime.organization_records import publish_names
@@ -80,4 +81,51 @@ async def test_names_and_their_end_and_an_erased_organisation_reach_the_list_of_
                 assert store.command(f"SELECT countIf(artifactId = 'art_a') FROM {table}") == 0
             assert store.command("SELECT count() FROM organization_names FINAL WHERE organizationId = 'a'") == 0
         assert "voicemon_organization_names_rejected_total 1.0" in worker.text("/metrics")
+        assert worker.end() == 0
+
+
+async def test_names_of_a_topic_that_was_deleted_and_created_anew_are_shown(
+    kafka_bootstrap: str, clickhouse: ClickHouseSettings, unique_prefix: str, tmp_path: Path
+) -> None:
+    settings = worker_settings(kafka_bootstrap, clickhouse, unique_prefix)
+    topic = f"{unique_prefix}voice-organizations"
+
+    async def make_anew(partitions: int, *names: dict[str, str | None]) -> None:
+        admin = AIOKafkaAdminClient(bootstrap_servers=kafka_bootstrap)
+        await admin.start()
+        try:
+            await admin.delete_topics([topic])
+
+            async def is_made() -> bool:
+                made = NewTopic(topic, partitions, 1, topic_configs={"cleanup.policy": "compact"})
+                return bool((await admin.create_topics([made])).topic_errors[0][1] == 0)
+
+            await eventually(is_made, "the topic is there again", 20)
+        finally:
+            await admin.close()
+        for some in names:
+            await publish_names(settings.kafka, some)
+
+    with connect(settings.clickhouse) as store, worker_process(settings, tmp_path) as worker:
+        await worker.until_ready()
+
+        async def names_become(expected: dict[str, str]) -> None:
+            async def are() -> bool:
+                found = store.query("SELECT organizationId, name FROM organization_names FINAL").result_rows
+                return dict(found) == expected
+
+            await eventually(are, f"the names become {expected}", 60)
+
+        for name in ("Old", "Older", "Oldest"):
+            await publish_names(settings.kafka, {"a": name, "b": name, "c": "Gamma"})
+        await names_become({"a": "Oldest", "b": "Oldest", "c": "Gamma"})
+        await make_anew(2, {"a": "New"}, {"b": None})
+        await names_become({"a": "New", "c": "Gamma"})
+        # As many records as the topic had before: a reader that goes on where it was would miss them.
+        await make_anew(1, {"a": "Newest"}, {"b": "Back"}, *[{"c": "Delta"}] * 20)
+        await names_become({"a": "Newest", "b": "Back", "c": "Delta"})
+        assert worker.end() == 0
+    await make_anew(1, {"a": "Made while nobody looked"})
+    with connect(settings.clickhouse) as store, worker_process(settings, tmp_path) as worker:
+        await names_become({"a": "Made while nobody looked", "b": "Back", "c": "Delta"})
         assert worker.end() == 0

@@ -107,7 +107,7 @@ def test_a_name_that_is_not_filled_in_is_an_error() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["hourly", "daily", "dirty_hours", "dirty_days", "first_hour", "hourly_rows", "closed"]
+    "name", ["hourly", "daily", "known_hours", "dirty_days", "first_hour", "hourly_rows", "closed"]
 )
 def test_roll_up_statements_leave_only_query_parameters_open(name: str) -> None:
     statement = rollup_statement(name)

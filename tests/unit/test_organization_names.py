@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from app.organization_names import NameRow, rows_of
+from app.organization_names import NameReader, NameRow, StoredName, rows_of
 from app.runtime.organization_records import LONGEST_NAME, BadName, read_name
 from app.runtime.telemetry import Telemetry
 from app.simulator import organization_names
@@ -41,11 +41,31 @@ def test_a_record_that_names_nothing_is_refused(key: bytes | None, value: bytes 
         read_name(key, value)
 
 
-def test_bad_records_are_counted_and_left_out() -> None:
+def test_bad_records_are_counted_once_and_left_out() -> None:
     telemetry = Telemetry()
+    reader = NameReader(telemetry)
     records = [record(3, b"a", b'{"name": "A"}'), record(4, b"b", b"{"), record(5, b"a", None)]
-    assert rows_of(records, telemetry) == [NameRow("a", "A", 3, 0), NameRow("a", "", 5, 1)]
+    for _ in range(2):
+        assert reader.names_of(records) == {"a": None}
     assert b"voicemon_organization_names_rejected_total 1.0" in telemetry.exposition()
+
+
+def test_what_differs_from_what_readers_see_is_written_with_a_greater_version() -> None:
+    names = {"same": "A", "renamed": "B", "new": "C", "deleted": None, "gone": None, "unknown": None, "back": "D"}
+    stored = {
+        "same": StoredName(7, "A"),
+        "renamed": StoredName(900, "A"),
+        "deleted": StoredName(3, "E"),
+        "gone": StoredName(4, ""),
+        "back": StoredName(5, ""),
+    }
+    assert rows_of(names, stored) == [
+        NameRow("renamed", "B", 901, 0),
+        NameRow("new", "C", 0, 0),
+        NameRow("deleted", "", 4, 1),
+        NameRow("back", "D", 6, 0),
+    ]
+    assert rows_of(names, {row.organization_id: StoredName(row.version, row.name) for row in rows_of(names, {})}) == []
 
 
 def test_simulated_organisations_have_names_of_their_own() -> None:

@@ -1,6 +1,7 @@
 """Figures by stage and by organisation, from snapshots of the sample log."""
 
 import json
+import uuid
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +13,7 @@ from agents.roll_up import RollUp
 from app.domain.recount import recount
 from app.queries.breakdowns import OrganizationsParameters, organizations, stages
 from app.runtime.settings import Settings
-from tests.integration.store.rows import insert, line_of
+from tests.integration.store.rows import event_line, insert, line_of
 from tests.sample_log import read_expected, read_log
 
 pytestmark = pytest.mark.clickhouse
@@ -69,3 +70,24 @@ def test_breakdowns_are_sums_of_snapshots(store: Client, settings: Settings) -> 
         mine = [day for day in days if day.get("organizationId") == row["organizationId"]]
         for name in ("artifactsReceived", "artifactsCompleted", "artifactsFailed", "totalAICost", "endToEndSamples"):
             assert row[name] == pytest.approx(sum(day[name] for day in mine)), name
+
+
+def test_sums_over_periods_are_exact_to_the_last_digit(store: Client, settings: Settings) -> None:
+    # 49 durations and ways of 1 ms together: their mean times 49 is a little less than 1 in floating point.
+    lines = []
+    for number in range(49):
+        known = {"artifactId": f"art_{number}", "organizationId": "o", "durationMs": int(number == 0)}
+        for kind, late_ms, cost in (("artifact_received", 0, 0.0), ("artifact_completed", int(number == 0), 0.0)):
+            at = {"eventId": str(uuid.uuid4()), "eventType": kind, "timestamp": FIRST + late_ms}
+            lines.append(event_line(len(lines), **known, **at, metadata={"aiCost": cost}))
+        at = {"eventId": str(uuid.uuid4()), "eventType": "claims_extracted", "timestamp": FIRST}
+        lines.append(event_line(len(lines), **known, **at, metadata={}))
+    for hour, cost in enumerate((0.1, 0.2, 0.3)):
+        at = {"eventId": str(uuid.uuid4()), "timestamp": FIRST + hour * 3_600_000, "organizationId": "o"}
+        lines.append(event_line(len(lines), eventType="drafts_generated", **at, metadata={"aiCost": cost}))
+    insert(store, lines)
+    RollUp(store, settings, FixedClock(NOW)).run_once(NOW)
+    whole = OrganizationsParameters(start_time=FIRST, end_time=NOW)
+    assert stages(store, whole, NOW).stages[1].avg_latency == 1 / 49
+    [found] = organizations(store, whole, NOW).organizations
+    assert (found.avg_latency, found.total_ai_cost) == (1 / 49, 0.6)

@@ -1,10 +1,11 @@
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from clickhouse_connect.driver.client import Client
 
 from agents.roll_up import RollUp
 from app.domain.recount import Recount, recount
+from app.domain.rollups import PeriodType, snapshots
 from tests.integration.store.rows import event_line, insert, line_of
 from tests.integration.store.snapshots import DAY, HOUR, MIDNIGHT, ManualClock, differences, rows, run
 from tests.sample_log import read_expected, read_log
@@ -28,6 +29,22 @@ def test_the_sample_gives_the_expected_figures(
     clock.now = expected["range"]["daysTo"]
     assert run(roll_up, clock).days == (MIDNIGHT + DAY,)
     assert differences(store, expected, "daily") == []
+
+
+def test_every_figure_of_the_sample_is_exact_to_the_last_digit(
+    store: Client, roll_up: RollUp, clock: ManualClock, sample: Recount
+) -> None:
+    insert(store, [line_of(accepted) for accepted in sample.accepted])
+    clock.now = MIDNIGHT + 2 * DAY
+    run(roll_up, clock)
+    events = [accepted.event for accepted in sample.accepted]
+    for period_type, first_ms in (("hourly", MIDNIGHT), ("daily", MIDNIGHT + DAY)):
+        found = rows(store, period_type)
+        wanted = snapshots(events, cast("PeriodType", period_type), first_ms, clock.now)
+        assert len(wanted) > 1
+        for (start_ms, organization_id), figures in wanted.items():
+            row = found[start_ms, organization_id or ""]
+            assert {name: row[name] for name in figures} == figures
 
 
 def test_the_worked_example_gives_every_figure(store: Client, roll_up: RollUp, clock: ManualClock) -> None:

@@ -13,7 +13,7 @@ from app.domain.event_types import STAGES
 from app.runtime.errors import VoicemonError
 from app.runtime.settings import Settings
 from app.web.guard import ACCESS
-from app.web.server import build_web
+from app.web.server import LONGEST_LINE, build_web
 from app.web.sign_in import FailedSignIns
 from tests.web_monitor import ONE, OTHER, OWN, STAFF, TOKENS, MadeUpWorker, Site, served
 
@@ -204,7 +204,7 @@ async def test_requests_that_break_off_or_are_no_http_leave_no_error_and_no_secr
     async with served(web=WITH_TOKENS) as site:
         head = [b"POST /sign-in HTTP/1.1", b"Host: localhost", b"Content-Type: application/x-www-form-urlencoded"]
         await sent(site, *head, b"Content-Length: 999", b"", b"token=my-secret", is_whole=False)
-        too_long = b"GET /?token=my-secret" + b"a" * 9_000 + b" HTTP/1.1"
+        too_long = b"GET /?token=my-secret" + b"a" * LONGEST_LINE + b" HTTP/1.1"
         bad_header = b"Authorization: Bearer my-secret\x01"
         for lines in ([too_long, b"Host: localhost"], [b"GET / HTTP/1.1", b"Host: localhost", bad_header]):
             assert (await sent(site, *lines, b"", b"")).startswith(b"HTTP/1.0 400")

@@ -72,6 +72,8 @@ def store(settings: object) -> Any:
         ("Active", "Active"),
         ("active%20", "active "),
         ("%252F", "%2F"),
+        ("%7Bx:y%7D", "{x:y}"),
+        ("%F0%9F%8E%89" * 4000, "🎉" * 4000),
     ],
 )
 async def test_an_id_is_one_encoded_segment_and_never_taken_for_a_list(segment: str, what: str) -> None:
