@@ -99,7 +99,8 @@ def test_a_timed_demo_ends_with_numbers_that_agree(folder: Path) -> None:
 def worker_below(pid: int) -> int:
     """Id of the process that counts, below its supervisor."""
     for child in processes_below(pid):
-        command = subprocess.run(["ps", "-o", "args=", "-p", str(child)], capture_output=True, text=True, check=False)
+        asked = ["ps", "-ww", "-o", "args=", "-p", str(child)]
+        command = subprocess.run(asked, capture_output=True, text=True, check=False)
         if command.stdout.strip().endswith("-m app.cli worker"):
             return child
     raise AssertionError("there is no worker")

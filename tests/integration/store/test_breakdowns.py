@@ -74,7 +74,7 @@ def test_breakdowns_are_sums_of_snapshots(store: Client, settings: Settings) -> 
 
 def test_sums_over_periods_are_exact_to_the_last_digit(store: Client, settings: Settings) -> None:
     # 49 durations and ways of 1 ms together: their mean times 49 is a little less than 1 in floating point.
-    lines = []
+    lines: list[dict[str, Any]] = []
     for number in range(49):
         known = {"artifactId": f"art_{number}", "organizationId": "o", "durationMs": int(number == 0)}
         for kind, late_ms, cost in (("artifact_received", 0, 0.0), ("artifact_completed", int(number == 0), 0.0)):
