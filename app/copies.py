@@ -26,6 +26,8 @@ log = structlog.get_logger(__name__)
 # parts of tables anew, but mostly waits.
 REST_AFTER_SEARCH: Final = 200
 REST_AFTER_REMOVAL: Final = 20
+# The first look of a worker takes in all that is stored, later ones only artifacts that changed since.
+LONGEST_REST: Final = 1800.0
 # A row becomes visible in one table after the other, some time after its stored_at was taken. Copies are taken back
 # until they were found so long ago.
 ON_THEIR_WAY_MS: Final = 120_000
@@ -67,7 +69,8 @@ class CopyRemoval:
             if unfinished:
                 self._traces.remove(unfinished)
                 self._forget(began_ms - ON_THEIR_WAY_MS)
-        self.rest_seconds = REST_AFTER_SEARCH * (searched - began) + REST_AFTER_REMOVAL * (time.monotonic() - searched)
+        rest = REST_AFTER_SEARCH * (searched - began) + REST_AFTER_REMOVAL * (time.monotonic() - searched)
+        self.rest_seconds = min(rest, LONGEST_REST)
         return len(found)
 
     def is_unfinished(self) -> bool:

@@ -13,6 +13,7 @@ from typing import Any, Final, NamedTuple
 from clickhouse_connect.driver.client import Client
 
 SLICE_ROWS: Final = 2_000_000
+SLICE_ARTIFACTS: Final = 200_000
 MOST_IDS: Final = 10_000
 # A statement is at most 256 KiB long, and one names them twice.
 IDS_PER_QUESTION: Final = 2500
@@ -57,16 +58,21 @@ _SEVERAL_ARTIFACTS: Final = f"""
     HAVING min(artifact) != max(artifact)
     LIMIT {{most:UInt32}}"""  # noqa: S608  (names of ours)
 _OF_SLICE: Final = f"""cityHash64(artifactId) % {{slices:UInt32}} = {{slice:UInt32}}
-          AND artifactId IN (SELECT artifactId FROM artifact_state WHERE {_IS_ACTIVE})"""  # noqa: S608
+          AND artifactId IN (
+            SELECT artifactId
+            FROM artifact_state
+            WHERE cityHash64(artifactId) % {{slices:UInt32}} = {{slice:UInt32}} AND {_IS_ACTIVE})"""  # noqa: S608
 # Of one start event several starts.
 _OTHER_STARTS: Final = f"""
     SELECT artifactId, start.1 AS timestamp, start.2 AS id
     FROM (
-        SELECT artifactId, arrayJoin(groupUniqArrayArray(starts)) AS start
+        SELECT artifactId, groupUniqArrayArray(starts) AS all
         FROM artifact_marks
         WHERE {_OF_SLICE}
         GROUP BY artifactId
+        HAVING length(all) != length(arrayDistinct(arrayMap(start -> (start.1, start.2), all)))
     )
+    ARRAY JOIN all AS start
     GROUP BY artifactId, timestamp, id
     HAVING count() > 1
     LIMIT {{most:UInt32}}"""  # noqa: S608  (names of ours)
@@ -198,8 +204,14 @@ class CopySearch:
                 if not by_artifact.isdisjoint(ids):
                     rows = [*rows, *self._query(_ROWS_OF_ARTIFACTS, ids=ids, from_ms=from_ms)]
                 later += later_copies(map(stored_copy, rows), self._remembered_ms)
-            later += self._of_marks(bounds | {"from_ms": from_ms})
-        return later
+        return later + self._told_by_marks(from_ms)
+
+    def _told_by_marks(self, from_ms: int) -> list[StoredCopy]:
+        slices = 1 + int(self._query("SELECT count() FROM artifact_state")[0][0]) // SLICE_ARTIFACTS
+        found = []
+        for number in range(slices):
+            found += self._of_marks({"slice": number, "slices": slices, "most": MOST_IDS, "from_ms": from_ms})
+        return found
 
     def _of_marks(self, bounds: dict[str, int]) -> list[StoredCopy]:
         """Events of which the marks of their artifact tell something that the copy first in the log does not."""
